@@ -1,15 +1,26 @@
 // `npm run build`: the contracts, the web app, the edge Worker and the relay.
 
-import { helpOnly } from "./lib/choice.mjs";
+import { choose } from "./lib/choice.mjs";
 import { main } from "./lib/console.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 
-const HELP = `Installs missing tools and builds the contract, the web app with the client library, the edge Worker and the relay.
-What did not change since the last build is not built again.`;
+const ABOUT = {
+  command: "npm run build",
+  does: "Installs missing tools and builds these parts. What did not change since the last build is not built again.",
+  kind: "part",
+};
+
+const PARTS = [
+  { name: "contracts", title: "The contract, with its interface" },
+  { name: "web", title: "The web app with the client library; needs the contracts" },
+  { name: "edge", title: "The edge Worker" },
+  { name: "relay", title: "The relay" },
+];
 
 await main(async () => {
-  if (helpOnly(process.argv.slice(2), "npm run build", HELP)) return;
+  const parts = choose(process.argv.slice(2), PARTS, ABOUT);
+  if (parts === null) return;
   await setUp();
-  const { buildAll } = await import("./lib/build/index.mjs");
-  await buildAll();
+  const { buildParts } = await import("./lib/build/index.mjs");
+  await buildParts(parts.map(({ name }) => name));
 });

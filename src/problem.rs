@@ -320,20 +320,25 @@ impl Problem {
         document
     }
 
-    /// The response to the request with this id. The log hears why, if that is not for the client.
-    pub(crate) fn into_response(self, id: &RequestId) -> worker::Result<Response> {
+    /// The document as JSON, for the request with this id. The log hears why, if that is not for the client.
+    pub(crate) fn to_json(&self, id: &RequestId) -> Vec<u8> {
         if let Some(reason) = &self.0.reason {
             console_error!("request {id}: internal error: {reason}");
         }
+        let mut document = self.document();
+        document.insert("requestId".into(), json!(id.as_str()));
+        Value::Object(document).to_string().into_bytes()
+    }
+
+    /// The response to the request with this id.
+    pub(crate) fn into_response(self, id: &RequestId) -> worker::Result<Response> {
         let headers = Headers::new();
         headers.set("content-type", "application/problem+json")?;
         headers.set("cache-control", "no-store")?;
         for (name, value) in &self.0.headers {
             headers.set(name, value)?;
         }
-        let mut document = self.document();
-        document.insert("requestId".into(), json!(id.as_str()));
-        let response = Response::from_bytes(Value::Object(document).to_string().into_bytes())?;
+        let response = Response::from_bytes(self.to_json(id))?;
         Ok(response.with_status(self.0.kind.row().1).with_headers(headers))
     }
 }

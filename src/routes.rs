@@ -100,6 +100,7 @@ routes! {
     POST "/v1/sessions/{session}/signals", Ask("signal.leave"), Client, http::signals::post;
     PUT "/v1/relays/{relay}", Ask("relay.register"), Relay, http::relays::register;
     DELETE "/v1/relays/{relay}", Ask("relay.register"), Relay, http::relays::goodbye;
+    POST "/v1/relays/{relay}/batches", Ask("relay.work"), Relay, http::relays::bundle;
     PUT "/v1/relays/{relay}/streams/{stream}", Ask("relay.work"), Relay, http::relays::acquire_epoch;
     DELETE "/v1/relays/{relay}/streams/{stream}", Ask("relay.work"), Relay, http::relays::release;
     GET "/v1/relays/{relay}/streams/{stream}/inbox", Ask("read"), Relay, http::relays::inbox;

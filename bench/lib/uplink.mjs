@@ -7,7 +7,19 @@ import { encodeCbor } from "../../web/src/lib/wire/cbor.ts";
 
 /** @typedef {{ mode?: string, prove?: boolean }} Settings what a stream is made with */
 
+/**
+ * @typedef {object} Waiting a batch that waits for the next bundle
+ * @property {string} path
+ * @property {Buffer} short
+ * @property {Uint8Array} body
+ * @property {(answer: { committed: number }) => void} resolve
+ * @property {(error: unknown) => void} reject
+ */
+
 const OFFER = join(import.meta.dirname, "..", "..", "tests", "fixtures", "offers", "chromium.sdp");
+
+/** How long batches are gathered that leave in one request: the relay's commit interval. */
+const BUNDLE_MS = 50;
 
 /** How many streams are made until one is sent to this relay: the edge gives half of them to the other one. */
 const MAX_STREAMS_TRIED = 20;
@@ -40,16 +52,18 @@ export class LedStream {
   #producer = randomBytes(16);
   #head;
   #epoch;
+  #short;
 
   /**
-   * @param {Uplink} uplink @param {string} name @param {string} path @param {Buffer} author
+   * @param {Uplink} uplink @param {string} name @param {string} short @param {Buffer} author
    * @param {{ epoch: number, head: number }} granted
    */
-  constructor(uplink, name, path, author, { epoch, head }) {
+  constructor(uplink, name, short, author, { epoch, head }) {
     this.name = name;
+    this.#short = Buffer.from(short.slice(2), "hex");
     this.#author = author;
     this.#uplink = uplink;
-    this.#path = path;
+    this.#path = `/streams/${short}`;
     this.#epoch = epoch;
     this.#head = head;
   }
@@ -90,6 +104,13 @@ export class LedStream {
     if (committed !== this.#head) throw new Error(`committed ${committed}, expected ${this.#head}`);
   }
 
+  /** As `commit`, together with what other streams commit within the relay's interval. @param {Uint8Array} body @param {number} count */
+  async commitBundled(body, count) {
+    const { committed } = await this.#uplink.bundled(this.#path, this.#short, body);
+    this.#head += count;
+    if (committed !== this.#head) throw new Error(`committed ${committed}, expected ${this.#head}`);
+  }
+
   /** Posts a stale batch; resolves once it was refused. @param {Uint8Array} body */
   async refused(body) {
     const response = await this.#uplink.fetch("POST", `${this.#path}/batches`, body);
@@ -107,6 +128,10 @@ export class Uplink {
   #incarnation = randomBytes(8).toString("hex");
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
+  /** What waits for the next bundle. @type {Waiting[]} */
+  #waiting = [];
+  /** An edge of a version without bundles gets each batch alone, as relays send them then. */
+  #takesBundles = true;
 
   /** @param {string} edge @param {string} master */
   constructor(edge, master, id = "bench") {
@@ -133,6 +158,49 @@ export class Uplink {
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return text === "" ? {} : JSON.parse(text);
+  }
+
+  /**
+   * Posts a batch with those of other streams; its answer.
+   * @param {string} path @param {Buffer} short @param {Uint8Array} body
+   * @returns {Promise<{ committed: number }>}
+   */
+  bundled(path, short, body) {
+    if (!this.#takesBundles) return this.request("POST", `${path}/batches`, body);
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setTimeout(() => this.#postBundle(), BUNDLE_MS);
+      this.#waiting.push({ path, short, body, resolve, reject });
+    });
+  }
+
+  async #postBundle() {
+    const batches = this.#waiting;
+    this.#waiting = [];
+    const [only] = batches;
+    if (only !== undefined && batches.length === 1) return this.#postAlone(only);
+    try {
+      const bundle = encodeCbor(batches.map(({ short, body }) => [short, body]));
+      const response = await this.fetch("POST", "/batches", bundle);
+      const text = await response.text();
+      if (response.status === 404) {
+        this.#takesBundles = false;
+        for (const batch of batches) this.#postAlone(batch);
+        return;
+      }
+      if (!response.ok) throw new Error(`bundle: ${response.status} ${text}`);
+      for (const line of text.trim().split("\n")) {
+        const { position, status, body } = JSON.parse(line);
+        if (status === 200) batches[position]?.resolve(body);
+        else batches[position]?.reject(new Error(`batch: ${status} ${JSON.stringify(body)}`));
+      }
+    } catch (error) {
+      for (const { reject } of batches) reject(error);
+    }
+  }
+
+  /** @param {Waiting} waiting */
+  #postAlone({ path, body, resolve, reject }) {
+    this.request("POST", `${path}/batches`, body).then(resolve, reject);
   }
 
   async #renew() {
@@ -198,7 +266,7 @@ export class Uplink {
       const path = `/streams/${short}`;
       const response = await this.fetch("PUT", path, JSON.stringify({ incarnation: this.#incarnation }));
       const granted = await response.json();
-      if (response.ok) return new LedStream(this, name, path, author, granted);
+      if (response.ok) return new LedStream(this, name, short, author, granted);
       if (!`${granted.type}`.endsWith("/not-owner")) throw new Error(`acquiring ${name}: ${JSON.stringify(granted)}`);
     }
     throw new Error(`the edge gave ${MAX_STREAMS_TRIED} streams to other relays`);

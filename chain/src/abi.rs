@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolInterface, SolValue, sol};
 use streamchain_protocol::ids::{Seq, StreamId};
 
-sol!("../contracts/src/IStreamChain.sol");
+sol!("sol/IStreamChain.sol");
 
 sol! {
     /// Contract wallets (EIP-1271).

@@ -3,11 +3,14 @@
 use crate::exit::Exit;
 use clap::Args;
 use std::time::{Duration, Instant};
-use streamchain_client::core::{Event, Route};
+use streamchain_client::core::{Event, Failure, Route};
 use streamchain_client::http::EdgeClient;
 
 /// The variable with the access token or API key. There is no option for it: arguments are seen by everybody on a machine.
 const TOKEN_VARIABLE: &str = "STREAMCHAIN_TOKEN";
+
+/// The pause before an edge that did not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Which edge.
 #[derive(Debug, Clone, Args)]
@@ -63,10 +66,29 @@ impl Watch {
         self.last = Instant::now();
     }
 
+    /// Asks until there is an answer, a refusal, or the end of patience.
+    pub(crate) async fn until_answered<T>(
+        &mut self,
+        ask: impl AsyncFn() -> Result<T, Failure>,
+    ) -> Result<T, Exit> {
+        loop {
+            let failure = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) if failure.is_final() => return Err(failure.into()),
+                Err(failure) => failure,
+            };
+            self.event(&Event::Failed(failure));
+            if Instant::now() + ASK_AGAIN >= self.deadline() {
+                return Err(self.gave_up());
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
     /// Writes a line for people.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{}", crate::text::printable(text));
+            eprintln!("{}", relay_node::printable(text));
         }
     }
 

@@ -40,7 +40,11 @@ impl From<Fatal> for Exit {
         match fatal {
             Fatal::System(_) | Fatal::Protocol(_) => Self::NotDone(fatal.to_string()),
             Fatal::Refused(failure) => failure.into(),
-            Fatal::NotAllowed(_) | Fatal::TooLarge(_) | Fatal::StreamLost => Self::Refused(fatal.to_string()),
+            Fatal::NotAllowed(_)
+            | Fatal::TooLarge(_)
+            | Fatal::StreamLost
+            | Fatal::ChainLost
+            | Fatal::OtherMessages(_) => Self::Refused(fatal.to_string()),
         }
     }
 }
@@ -61,7 +65,7 @@ pub(crate) fn report(ended: Result<(), Exit>) -> ExitCode {
         Err(Exit::Refused(text)) => (1, text),
         Err(Exit::NotDone(text)) => (2, text),
     };
-    eprintln!("streamchain: {}", crate::text::printable(&text));
+    eprintln!("streamchain: {}", relay_node::printable(&text));
     ExitCode::from(code)
 }
 

@@ -8,13 +8,13 @@
 //! - `commands`: a file each.
 //! - `cli`: the command line.
 
+mod authors;
 mod cli;
 mod commands;
 mod edge;
 mod exit;
 mod input;
 mod output;
-mod text;
 
 use std::process::ExitCode;
 

@@ -39,14 +39,20 @@ impl Output {
         self.format
     }
 
-    /// Writes a message.
-    pub(crate) fn message(&mut self, message: &Message) -> Result<(), Exit> {
+    /// Writes a message, with what was found of its signature if that was checked.
+    pub(crate) fn message(&mut self, message: &Message, signed: Option<&Value>) -> Result<(), Exit> {
         match self.format {
             Format::Text => {
                 self.to.write_all(&message.payload)?;
                 self.to.write_all(b"\n")?;
             }
-            Format::Json => self.json(&message_json(message))?,
+            Format::Json => {
+                let mut shown = message_json(message);
+                if let Some((members, signed)) = shown.as_object_mut().zip(signed) {
+                    members.insert("signed".into(), signed.clone());
+                }
+                self.json(&shown)?;
+            }
         }
         Ok(())
     }
@@ -99,6 +105,7 @@ mod tests {
             author: Address::repeat_byte(0x11),
             payload: payload.to_vec(),
             erased: None,
+            signature: None,
         }
     }
 

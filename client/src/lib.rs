@@ -6,6 +6,7 @@
 //!
 //! The modules, each of which imports only those above it:
 //! - [`mod@core`]: the client without sockets, clock or HTTP.
+//! - [`signing`]: keys that sign, and their files.
 //! - [`peer`]: one data channel to a relay, and the sockets under it.
 //! - [`http`]: requests to the edge.
 //! - [`connection`]: the client on a network.
@@ -33,3 +34,4 @@ pub mod connection;
 pub mod core;
 pub mod http;
 pub mod peer;
+pub mod signing;

@@ -1,50 +1,40 @@
 //! The directory of relays: the machine of the Relays object.
 //!
-//! What always holds: a session is sent only to a relay that renewed within the lease ([`placement`]); a notice is handed out until its relay acknowledges it, so at least once; withdrawn rights
-//! are never dropped before: too many of them become one notice that withdraws more.
+//! What always holds: a session is sent only to a relay that renewed within the lease ([`placement`]); notices wait for relays
+//! that are dead too ([`notices`]); however many relays there are, they renew no more often than the object answers.
 
 mod choices;
 mod leader_view;
+mod notices;
 mod placement;
 
 pub use choices::{Choice, Choices};
 pub use leader_view::{LeaderView, Standing};
+pub use notices::{Mail, NoticeStore, Numbered, Withdrawn, post, post_forgotten, renew};
 pub(crate) use placement::MAX_SERVING;
 pub use placement::{Chosen, Placed, Reason, Wanted, Why};
 
-use alloy_primitives::Address;
 use placement::Point;
-use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
-use streamchain_protocol::limits::{NOTICES_PER_ANSWER, RELAY_LEASE_MS, RENEW_BUSY_MS, RENEW_IDLE_MS};
-use streamchain_protocol::time::{UnixMs, UnixSec};
+use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId};
+use streamchain_protocol::limits::{RELAY_LEASE_MS, RENEW_BUSY_MS};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::SortedMap;
 use streamchain_protocol::webrtc::parse_fingerprint;
-use streamchain_protocol::wire::{
-    Notice, NoticeEvent, Registration, RegistrationError, RelayStatus, Renewed,
-};
+use streamchain_protocol::wire::{Notice, Registration, RegistrationError, RelayStatus, Renewed};
 
-/// Most relays known at a time, the dead ones included. Bounds the object's memory.
-pub(crate) const MAX_RELAYS: usize = 1_000;
+/// Most relays known at a time, the dead ones included: a thousand that live, and as many that were replaced within an hour.
+/// Bounds the object's memory, and the work of a choice, which looks at each.
+pub(crate) const MAX_RELAYS: usize = 2_000;
+
+/// Most renewals in a second, on average: an object takes about 1,000 requests, and sessions, notices and relays that ask for
+/// streams need their part.
+const RENEWALS_PER_S: u64 = 400;
+
+/// The longest that a relay waits between two renewals however many there are, milliseconds: two may be lost within the lease.
+const MAX_RENEW_MS: u64 = RELAY_LEASE_MS / 3;
 
 /// How long a relay that no longer renews is still listed (as dead), milliseconds (an hour).
 pub(crate) const DEAD_LISTED_MS: u64 = 3_600 * 1_000;
-
-/// Most notices kept for one relay, beside withdrawals: at 256 an answer, a relay that comes back fetches them in 20 s.
-pub(crate) const NOTICES_PER_RELAY: usize = 10_000;
-
-/// How long a notice is kept, milliseconds (ten minutes). What a relay misses, its clients find by HTTP. Withdrawals are
-/// kept until they are acknowledged, or the relay is forgotten.
-pub(crate) const NOTICE_LIFE_MS: u64 = 10 * 60 * 1_000;
-
-/// Most withdrawals of one stream kept for one relay: the share of a stream. Beyond it all sessions on the stream begin
-/// again.
-pub(crate) const WITHDRAWALS_PER_STREAM: usize = 64;
-
-/// Most withdrawals kept for one relay. Beyond it all of its sessions begin again.
-pub(crate) const WITHDRAWALS_PER_RELAY: usize = 4_096;
-
-/// A relay with more notices waiting renews this soon, milliseconds.
-const RENEW_MORE_MS: u64 = 50;
 
 /// Why a registration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,36 +106,24 @@ impl Directory {
             None => Some(now),
         };
         let lease = Lease::new(registration, now, run_since);
-        let identity = |lease: &Lease| {
-            let Registration {
-                incarnation,
-                fingerprint,
-                region,
-                shards,
-                turn,
-                session_ends,
-                joins,
-                key,
-                spreads,
-                mesh,
-                location,
-                capacity,
-                ..
-            } = &lease.registration;
-            (
-                *incarnation,
-                *key,
-                (*session_ends, *joins, *spreads, *location, *capacity),
-                mesh.clone(),
-                fingerprint.clone(),
-                region.clone(),
-                shards.clone(),
-                turn.clone(),
-            )
-        };
-        let now = identity(&lease);
-        let before = self.relays.insert(relay.clone(), lease);
-        Ok(before.is_none_or(|before| identity(&before) != now))
+        let is_known = before.is_some_and(|before| is_same(&before.registration, &lease.registration));
+        self.relays.insert(relay.clone(), lease);
+        Ok(!is_known)
+    }
+
+    /// Returns what a relay registered last.
+    pub fn registration(&self, relay: &RelayId) -> Option<&Registration> {
+        self.relays.get(relay).map(|lease| &lease.registration)
+    }
+
+    /// Puts the next renewal off, where more relays renew than are answered in time.
+    pub fn thin_out(&self, renewed: &mut Renewed) {
+        let relays = self.relays.entries().len() as u64;
+        let wait_ms = (relays * 1_000 / RENEWALS_PER_S).min(MAX_RENEW_MS);
+        // A relay with more notices waiting comes back at once.
+        if renewed.renew_after_ms >= RENEW_BUSY_MS {
+            renewed.renew_after_ms = renewed.renew_after_ms.max(wait_ms);
+        }
     }
 
     /// Returns whether a relay that registers ran before, and was forgotten meanwhile: it leads streams, or read notices,
@@ -221,6 +199,41 @@ impl Directory {
     }
 }
 
+/// Whether two registrations differ in nothing but load and cursor.
+fn is_same(one: &Registration, other: &Registration) -> bool {
+    let Registration {
+        incarnation,
+        fingerprint,
+        region,
+        shards,
+        turn,
+        sessions: _,
+        streams: _,
+        cursor: _,
+        session_ends,
+        reads_rounds,
+        joins,
+        spreads,
+        mesh,
+        location,
+        capacity,
+        key,
+    } = one;
+    *incarnation == other.incarnation
+        && *fingerprint == other.fingerprint
+        && *region == other.region
+        && *shards == other.shards
+        && *turn == other.turn
+        && *joins == other.joins
+        && *session_ends == other.session_ends
+        && *reads_rounds == other.reads_rounds
+        && *spreads == other.spreads
+        && *mesh == other.mesh
+        && *location == other.location
+        && *capacity == other.capacity
+        && *key == other.key
+}
+
 impl Directory {
     /// Returns notices as their relays read them: one of a round becomes one for each stream for relays that do not know it.
     pub fn readable(&self, notices: Vec<(RelayId, Notice)>) -> Vec<(RelayId, Notice)> {
@@ -237,150 +250,6 @@ impl Directory {
         }
         readable
     }
-}
-
-/// A notice with its number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Numbered {
-    /// Its number; grows from notice to notice and is never given twice.
-    pub number: u64,
-    /// The notice.
-    pub notice: Notice,
-}
-
-/// Whose rights a notice withdraws: a later one of the same takes the place of an earlier one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Withdrawn {
-    /// The stream; [`ShortId::EVERY`] for all.
-    pub stream: ShortId,
-    /// The authors, as text; empty for everybody.
-    pub whose: String,
-}
-
-impl Withdrawn {
-    /// Returns whose rights a notice withdraws; `None` when it is about something else.
-    pub fn of(notice: &Notice) -> Option<Self> {
-        let NoticeEvent::Withdrawn { author, authors, .. } = &notice.event else {
-            return None;
-        };
-        let mut authors: Vec<String> = author.iter().chain(authors).map(Address::to_string).collect();
-        authors.sort_unstable();
-        Some(Self {
-            stream: notice.stream,
-            whose: authors.join(" "),
-        })
-    }
-}
-
-/// The notice that everybody's sessions on a stream ([`ShortId::EVERY`]: on all) begin again.
-fn everybody(stream: ShortId, before: UnixSec) -> Notice {
-    let event = NoticeEvent::Withdrawn {
-        author: None,
-        authors: Vec::new(),
-        before,
-        again: true,
-    };
-    Notice { stream, event }
-}
-
-/// Where notices wait for their relay.
-pub trait NoticeStore {
-    /// Why a row could not be read or written.
-    type Error;
-
-    /// Keeps a notice under the next number. One that withdraws rights takes the place of an earlier one of the same.
-    fn add(
-        &self,
-        relay: &RelayId,
-        notice: &Notice,
-        withdrawn: Option<&Withdrawn>,
-        now: UnixMs,
-    ) -> Result<(), Self::Error>;
-    /// Returns how many withdrawals wait for a relay: of one stream, or of all.
-    fn withdrawals(&self, relay: &RelayId, stream: Option<ShortId>) -> Result<usize, Self::Error>;
-    /// Drops the withdrawals that wait for a relay: of one stream, or of all.
-    fn drop_withdrawals(&self, relay: &RelayId, stream: Option<ShortId>) -> Result<(), Self::Error>;
-    /// Returns the highest number given so far, 0 before the first.
-    fn last_number(&self) -> Result<u64, Self::Error>;
-    /// Returns up to `rows` notices of a relay above `cursor`, in order.
-    fn after(&self, relay: &RelayId, cursor: u64, rows: usize) -> Result<Vec<Numbered>, Self::Error>;
-    /// Drops a relay's notices up to `cursor`.
-    fn drop_through(&self, relay: &RelayId, cursor: u64) -> Result<(), Self::Error>;
-    /// Drops of a relay's notices, withdrawals apart, those added before `before`, and all but the `keep` newest.
-    fn prune(&self, relay: &RelayId, before: UnixMs, keep: usize) -> Result<(), Self::Error>;
-}
-
-/// Keeps notices for their relays, and no more than the bounds allow.
-pub fn post<S: NoticeStore>(store: &S, notices: &[(RelayId, Notice)], now: UnixMs) -> Result<(), S::Error> {
-    for (relay, notice) in notices {
-        match Withdrawn::of(notice) {
-            None => store.add(relay, notice, None, now)?,
-            Some(withdrawn) => post_withdrawal(store, relay, notice, &withdrawn, now)?,
-        }
-    }
-    let mut relays: Vec<&RelayId> = notices.iter().map(|(relay, _)| relay).collect();
-    relays.sort_unstable();
-    relays.dedup();
-    let before = now.minus_ms(NOTICE_LIFE_MS);
-    relays
-        .into_iter()
-        .try_for_each(|relay| store.prune(relay, before, NOTICES_PER_RELAY))
-}
-
-/// Keeps a withdrawal, or in the place of too many one that withdraws more.
-fn post_withdrawal<S: NoticeStore>(
-    store: &S,
-    relay: &RelayId,
-    notice: &Notice,
-    withdrawn: &Withdrawn,
-    now: UnixMs,
-) -> Result<(), S::Error> {
-    store.add(relay, notice, Some(withdrawn), now)?;
-    let stream = withdrawn.stream;
-    let is_over = |of: Option<ShortId>, most: usize| Ok(store.withdrawals(relay, of)? > most);
-    let wider = if is_over(None, WITHDRAWALS_PER_RELAY)? {
-        store.drop_withdrawals(relay, None)?;
-        ShortId::EVERY
-    } else if stream != ShortId::EVERY && is_over(Some(stream), WITHDRAWALS_PER_STREAM)? {
-        store.drop_withdrawals(relay, Some(stream))?;
-        stream
-    } else {
-        return Ok(());
-    };
-    let notice = everybody(wider, now.to_sec());
-    store.add(relay, &notice, Withdrawn::of(&notice).as_ref(), now)
-}
-
-/// Keeps for a relay that was forgotten, and comes back with streams or a cursor of before, that all its sessions begin
-/// again: what was withdrawn meanwhile waited for nobody.
-pub fn post_forgotten<S: NoticeStore>(store: &S, relay: &RelayId, now: UnixMs) -> Result<(), S::Error> {
-    let notice = everybody(ShortId::EVERY, now.to_sec());
-    store.add(relay, &notice, Withdrawn::of(&notice).as_ref(), now)
-}
-
-/// Returns the answer to a renewal: the relay acknowledges the notices up to its cursor, and gets those that follow.
-pub fn renew<S: NoticeStore>(
-    store: &S,
-    relay: &RelayId,
-    cursor: u64,
-    sessions: u64,
-) -> Result<Renewed, S::Error> {
-    // A cursor from before the object's storage was cleared does not count.
-    let cursor = if cursor > store.last_number()? { 0 } else { cursor };
-    store.drop_through(relay, cursor)?;
-    let waiting = store.after(relay, cursor, NOTICES_PER_ANSWER)?;
-    let renew_after_ms = match (waiting.len() < NOTICES_PER_ANSWER, sessions) {
-        (false, _) => RENEW_MORE_MS,
-        (true, 0) => RENEW_IDLE_MS,
-        (true, _) => RENEW_BUSY_MS,
-    };
-    let cursor = waiting.last().map_or(cursor, |last| last.number);
-    let notices = waiting.into_iter().map(|numbered| numbered.notice).collect();
-    Ok(Renewed {
-        renew_after_ms,
-        cursor,
-        notices,
-    })
 }
 
 #[cfg(test)]

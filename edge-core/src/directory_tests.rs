@@ -1,12 +1,19 @@
+use super::notices::{
+    NOTICE_LIFE_MS, NOTICES_PER_RELAY, RENEW_MORE_MS, WITHDRAWALS_PER_RELAY, WITHDRAWALS_PER_STREAM,
+};
 use super::*;
+use alloy_primitives::Address;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use streamchain_protocol::ids::SessionId;
-use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::ids::{SessionId, ShortId};
+use streamchain_protocol::limits::{NOTICES_PER_ANSWER, RENEW_IDLE_MS};
+use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::webrtc::{Candidate, Transport};
 use streamchain_protocol::wire::{NoticeEvent, Shard};
 
+#[path = "directory_renewal_tests.rs"]
+mod renewals;
 #[path = "directory_rounds_tests.rs"]
 mod rounds;
 

@@ -30,6 +30,12 @@ pub const MAX_GROUP_MESSAGES: usize = 256;
 /// Most payload bytes of one signed group: as many as the largest message has, so that a group is no larger frame than it.
 pub const MAX_GROUP_BYTES: usize = 65_536;
 
+/// Most batches in one bundle: each is a call of the Worker to an object, which may make 1,000 for one request.
+pub const MAX_BUNDLE_BATCHES: usize = 128;
+
+/// Largest bundle, bytes: what is larger than a few small batches costs little to send alone.
+pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
+
 /// Most messages in one segment: a Merkle root over 4,096 leaves costs the Worker about 50 ms.
 pub const MAX_SEGMENT_MESSAGES: usize = MAX_BATCH_MESSAGES;
 

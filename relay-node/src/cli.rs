@@ -1,6 +1,7 @@
 //! The command line: what `relay-node` can be asked for, and which command does it.
 
 use crate::commands::TRUST_HELP;
+use crate::commands::health::{self, HealthArgs};
 use crate::commands::key::{self, KeyArgs};
 use crate::commands::rebuild::{self, REBUILD_EXAMPLES, RebuildArgs};
 use crate::commands::verify::{self, VERIFY_EXAMPLES, VerifyArgs};
@@ -38,6 +39,8 @@ pub enum RelayCommand {
     /// Run a relay
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Say whether the relay on this machine is registered with its edge; exit code 0 if it is
+    Health(HealthArgs),
     /// Make the edge read all anchors and contract events from the chain again
     #[command(after_long_help = REBUILD_EXAMPLES)]
     Rebuild(RebuildArgs),
@@ -64,6 +67,7 @@ impl RelayCommand {
                 log_to_stderr(args.log_format);
                 supervisor::run(args)
             }
+            Self::Health(args) => health::run(args),
             Self::Rebuild(args) => rebuild::run(args),
             Self::Key(args) => key::run(args),
         };

@@ -11,8 +11,8 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A text from outside, fit for a terminal: control characters, which could write over other lines, are escaped.
-pub(crate) fn printable(text: &str) -> String {
+/// Returns a text from outside, fit for a terminal: control characters, which could write over other lines, are escaped.
+pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
         match char.is_control() {

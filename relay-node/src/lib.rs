@@ -27,6 +27,7 @@ pub use crate::core::{
     Rates, Request, Shard, ShardConfig, Ticket,
 };
 pub use cli::{CheckCommand, RelayCommand, run};
+pub use error_text::printable;
 pub use relay::edge_client::EdgeClient;
 pub use relay::shard_links::ShardLinks;
 pub use relay::shard_thread::{Order, Report, ShardThread, now};

@@ -12,10 +12,11 @@
 #[path = "support/process.rs"]
 mod process;
 
-use process::{Peer, Process, STREAM, Scene, free_address, key, metric};
+use process::{PATIENCE, Peer, Process, STREAM, Scene, free_address, key, metric};
 use relay_testkit::{GroupSigner, SignedFrame, SigningKey, stream_id, verify_records};
+use std::time::Instant;
 use streamchain_protocol::Address;
-use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
 
 #[test]
@@ -67,6 +68,47 @@ fn a_terminated_relay_commits_its_messages_and_says_goodbye() {
 }
 
 #[test]
+fn batches_of_several_streams_leave_together() {
+    for knows_no_bundles in [false, true] {
+        let scene = Scene::new();
+        scene.edge.kept().knows_no_bundles = knows_no_bundles;
+        let relay = Process::run(&scene.edge.url(), &key().to_hex(), scene.state.path());
+        scene.until("registered", |scene| scene.edge.kept().registration.is_some());
+        let mut peers = [9, 7].map(|stream| scene.connect_to(ShortId([stream; 20]), Address::ZERO));
+        for (peer, producer) in peers.iter_mut().zip(1..) {
+            peer.client.send(&ClientFrame::Hello {
+                producer: ProducerId([producer; 16]),
+                key: None,
+            });
+            peer.client.send(&ClientFrame::Subscribe {
+                from: Some(Seq(0)),
+                signatures: false,
+            });
+        }
+        let (mut published, deadline) = (0, Instant::now() + PATIENCE);
+        while scene.edge.kept().bundles == 0 {
+            assert!(Instant::now() < deadline, "a bundle came");
+            for peer in &mut peers {
+                peer.client.send(&ClientFrame::Publish {
+                    producer_seq: published,
+                    payload: b"together",
+                });
+                peer.until("accepted", |frame| {
+                    matches!(frame, RelayFrame::Accepted { producer_seq, .. } if *producer_seq == published)
+                });
+            }
+            published += 1;
+            scene.until("both are stored", |scene| {
+                scene.stored().len() as u64 >= 2 * published
+            });
+        }
+        assert_eq!(scene.stored().len() as u64, 2 * published, "each once");
+        relay.terminate();
+        assert!(relay.end().0.success());
+    }
+}
+
+#[test]
 fn sessions_at_two_threads_share_one_stream() {
     let scene = Scene::new();
     let metrics = free_address();
@@ -85,7 +127,7 @@ fn sessions_at_two_threads_share_one_stream() {
     );
     // The stream's home is the second thread; the first one follows it.
     let sessions = [1, 2].map(|byte| SessionId([byte; 8]));
-    let mut peers = sessions.map(|session| scene.connect_at(Address::ZERO, session));
+    let mut peers = sessions.map(|session| scene.connect_at(STREAM, Address::ZERO, session));
     for (index, peer) in peers.iter_mut().enumerate() {
         peer.client.send(&ClientFrame::Hello {
             producer: ProducerId([index as u8; 16]),

@@ -7,6 +7,7 @@
 pub mod bench;
 mod client;
 mod loopback_edge;
+pub mod sessions;
 mod signing;
 
 pub use client::{Client, Invitation};

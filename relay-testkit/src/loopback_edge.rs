@@ -9,7 +9,7 @@ use streamchain_protocol::ids::{Epoch, RelayId, Seq, StreamId, StreamRef};
 use streamchain_protocol::signed::{GroupWalker, ProducerChain, Walked};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::problem::PRODUCER_CONFLICT;
-use streamchain_protocol::wire::{Batch, Record};
+use streamchain_protocol::wire::{Batch, Bundle, BundleAnswer, Record};
 use streamchain_protocol::wire::{
     Committed, EpochGrant, KeyState, ProducerKey, ProducerState, Registration, Renewed,
 };
@@ -37,6 +37,10 @@ pub struct Kept {
     pub records: Option<Vec<Record>>,
     /// Answer this many batches with 503.
     pub failures: u32,
+    /// Whether it answers as an edge of the version before bundles.
+    pub knows_no_bundles: bool,
+    /// How many bundles came.
+    pub bundles: u32,
     /// Every `x-request-id` that came with a request.
     pub request_ids: Vec<String>,
     /// Answer no batch until this is over.
@@ -158,6 +162,7 @@ impl LoopbackEdge {
             ("PUT", [_, "streams", stream]) => self.acquire_epoch(stream),
             ("GET", [_, "streams", stream, "producers", producer]) => self.producer(stream, producer, target),
             ("POST", [_, "streams", stream, "batches"]) => self.commit(stream, body),
+            ("POST", [_, "batches"]) => self.commit_bundle(body),
             _ => (404, "{}".into()),
         }
     }
@@ -214,6 +219,23 @@ impl LoopbackEdge {
                 reason: None,
             }),
         })
+    }
+
+    fn commit_bundle(&self, body: &[u8]) -> (u16, String) {
+        let Ok(bundle) = Bundle::decode(body) else {
+            return (400, "{}".into());
+        };
+        self.kept().bundles += 1;
+        if self.kept().knows_no_bundles {
+            return (404, "{}".into());
+        }
+        let answers = bundle.batches().iter().enumerate();
+        let lines = answers.map(|(position, (stream, batch))| {
+            let (status, answer) = self.commit(&stream.to_string(), batch);
+            BundleAnswer::line(position, status, answer.as_bytes())
+        });
+        let lines: Vec<u8> = lines.flatten().collect();
+        (200, String::from_utf8_lossy(&lines).into_owned())
     }
 
     fn commit(&self, stream: &str, body: &[u8]) -> (u16, String) {

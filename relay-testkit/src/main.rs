@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Parser;
 use relay_testkit::bench::{self, BenchArgs};
+use relay_testkit::sessions::{self, SessionsArgs};
 
 /// Measures the relay on this machine.
 #[derive(Debug, Parser)]
@@ -10,9 +11,13 @@ use relay_testkit::bench::{self, BenchArgs};
 enum Command {
     /// Measure one relay on this machine and print the results as JSON
     Bench(BenchArgs),
+    /// Open sessions with the relays of a running edge, and keep them until standard input ends
+    Sessions(SessionsArgs),
 }
 
 fn main() -> Result<()> {
-    let Command::Bench(args) = Command::parse();
-    bench::run(&args)
+    match Command::parse() {
+        Command::Bench(args) => bench::run(&args),
+        Command::Sessions(args) => sessions::run(&args),
+    }
 }

@@ -1,7 +1,7 @@
 //! Typed calls between the Worker and the objects, and between objects.
 //!
 //! Each file of `api` lists the requests of one kind of object with [`requests`]: one struct for each, and the enum of all of them that
-//! the object's shell matches. [`Handle::call`] sends one, [`serve`] receives it; the name of a request is spelled
+//! the object's shell matches. [`Handle::call`] sends one, [`serve`] receives it, or [`super::by_method`] does; the name of a request is spelled
 //! nowhere else. A call carries the id of the request that it is made for.
 
 use crate::counters;
@@ -255,7 +255,7 @@ pub(crate) fn unknown(name: &str) -> JsonError {
 }
 
 #[cold]
-fn unreadable(error: JsonError) -> Problem {
+pub(super) fn unreadable(error: JsonError) -> Problem {
     Problem::internal(error)
 }
 
@@ -273,8 +273,8 @@ pub(crate) const fn shape_of(fields: &str) -> u32 {
 
 /// An object that can be asked, on behalf of a request.
 pub(crate) struct Handle<A> {
-    stub: Stub,
-    request: RequestId,
+    pub(super) stub: Stub,
+    pub(super) request: RequestId,
     api: PhantomData<A>,
 }
 
@@ -320,7 +320,11 @@ async fn send(
         Some(&headers),
         Some(&body),
     )?;
-    let answered = stub.fetch_with_request(http).await?;
+    of_http(stub.fetch_with_request(http).await?).await
+}
+
+/// What an object answered by HTTP.
+pub(super) async fn of_http(answered: Response) -> Result<Vec<u8>, Problem> {
     match answered.status_code() {
         200 => read_whole(answered).await,
         _ => Err(Problem::of_response(answered).await?),

@@ -7,6 +7,7 @@ pub(crate) mod anchorer;
 pub(crate) mod archiver;
 pub(crate) mod audit;
 pub(crate) mod batcher;
+pub(crate) mod by_method;
 pub(crate) mod call;
 pub(crate) mod limits;
 pub(crate) mod listener;

@@ -20,7 +20,8 @@ use streamchain_protocol::signed::{Certificate, PublicKey};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// `GET /v1/authors/{author}/keys/{publicKey}`: the certificate that counts at `?at=` (Unix seconds; now unless given), or
-/// else the newest.
+/// else the newest. `?stream=` (the id) and `?name=` say for which stream it is to count: sign-ins may name streams. Nothing is
+/// asked about that stream, so the answer says nothing about whether there is one.
 pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let (author, key) = (at.author()?, at.public_key()?);
     let time = call.number("at")?.map_or(call.now.to_sec(), UnixSec);
@@ -30,7 +31,8 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
         return json(200, &shown);
     }
     let kept = certificates::of_key(&call.env.d1("DB")?, author, key, time).await?;
-    let Some(found) = at_time(&kept, None, time) else {
+    let stream = asked_stream(&call)?;
+    let Some(found) = at_time(&kept, stream.as_ref().map(|(id, name)| (*id, name)), time) else {
         return Err(Problem::new(
             Kind::NoSuchKey,
             "nobody vouches for this key of this author",
@@ -44,6 +46,20 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
         put_member(&mut shown, "chainId", &chain_id);
     }
     json(200, &shown)
+}
+
+/// The stream that `?stream=` (its id) and `?name=` say; a name alone is one of the operator's streams. An id alone is passed over,
+/// as before: whether a sign-in names the stream can't be said without its name.
+fn asked_stream(call: &Call) -> Result<Option<(StreamId, StreamName)>, Problem> {
+    let Some(name) = call.query("name")? else {
+        return Ok(None);
+    };
+    let name: StreamName = name.parse()?;
+    let id = match call.query("stream")? {
+        Some(id) => id.parse()?,
+        None => StreamId::of(call.config.operator, &name),
+    };
+    Ok(Some((id, name)))
 }
 
 /// Keeps a certificate that was checked, unless one that is kept makes it needless. What is kept is kept for good, so it is

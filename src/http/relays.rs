@@ -8,16 +8,26 @@ use crate::path::{PathParameters, parse_address, parse_public_key};
 use crate::problem::{Kind, Problem};
 use crate::request::{Call, from_json};
 use crate::response::{Answer, done, encoded, json, respond};
+use futures_util::future::{Either, select};
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
+use std::rc::Rc;
+use std::time::Duration;
 use streamchain_edge_core::certificates::key_state;
 use streamchain_protocol::Address;
-use streamchain_protocol::ids::{Epoch, Incarnation, RelayId};
-use streamchain_protocol::wire::{AcquireEpoch, Batch, ProducerState};
+use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, ShortId};
+use streamchain_protocol::limits::MAX_BUNDLE_BYTES;
+use streamchain_protocol::wire::{AcquireEpoch, Batch, Bundle, BundleAnswer, ProducerState};
+use worker::{Delay, Error, Response};
 
 /// Largest registration, bytes: 64 shards with 8 candidates each take about 40 KB.
 const MAX_REGISTRATION_BYTES: usize = 64 * 1024;
 
 /// Largest other JSON body of a relay, bytes.
 const MAX_SMALL_BYTES: usize = 4 * 1024;
+
+/// How long answers to a bundle are gathered until those are sent that are there, so that a stream which is slow keeps no
+/// other waiting for longer. Answers that are sent together cost a fraction of what a stream of parts costs.
+const GATHERED_WITHIN: Duration = Duration::from_millis(100);
 
 /// `PUT /v1/relays/{relay}`: registers, and renews.
 pub(crate) async fn register(mut call: Call, at: PathParameters) -> Answer {
@@ -129,7 +139,69 @@ pub(crate) async fn batch(mut call: Call, at: PathParameters) -> Answer {
     let batch = call.body(Batch::MAX_BODY_BYTES).await?;
     let committed = call
         .stream(call.short(stream))?
-        .call(Commit { relay, batch })
+        .call_method(Commit { relay, batch })
         .await?;
     encoded(200, committed.json)
+}
+
+/// `POST /v1/relays/{relay}/batches`: stores batches of several streams, side by side.
+pub(crate) async fn bundle(mut call: Call, at: PathParameters) -> Answer {
+    let relay = at.relay()?;
+    need_relay(call.headers(), &call.config, &relay)?;
+    call.need_type("application/cbor")?;
+    let body = call.body(MAX_BUNDLE_BYTES).await?;
+    let call = Rc::new(call);
+    let batches = Bundle::decode(&body)?;
+    let commits = batches.batches().iter().enumerate();
+    let mut under_way: FuturesUnordered<_> = commits
+        .map(|(position, (stream, batch))| {
+            let asked = Commit {
+                relay: relay.clone(),
+                batch: batch.to_vec(),
+            };
+            answer_to_one(call.clone(), position, *stream, asked)
+        })
+        .collect();
+    let first = gathered(&mut under_way).await;
+    if under_way.is_empty() {
+        return respond(200, &[("content-type", "application/x-ndjson")], first);
+    }
+    let parts = stream::unfold((Some(first), under_way), async |(first, mut under_way)| {
+        let lines = match first {
+            Some(lines) => lines,
+            None => gathered(&mut under_way).await,
+        };
+        (!lines.is_empty()).then_some((Ok::<_, Error>(lines), (None, under_way)))
+    });
+    let answer = Response::from_stream(Box::pin(parts))?;
+    answer.headers().set("content-type", "application/x-ndjson")?;
+    Ok(answer)
+}
+
+/// The lines that are there within a time, at least one; none when all were given.
+async fn gathered(under_way: &mut FuturesUnordered<impl Future<Output = Vec<u8>>>) -> Vec<u8> {
+    let (mut lines, mut patience) = (Vec::new(), Delay::from(GATHERED_WITHIN));
+    loop {
+        match select(under_way.next(), &mut patience).await {
+            Either::Left((Some(line), _)) => lines.extend(line),
+            Either::Left((None, _)) => return lines,
+            Either::Right(_) if !lines.is_empty() => return lines,
+            Either::Right(_) => patience = Delay::from(GATHERED_WITHIN),
+        }
+    }
+}
+
+/// The line of the answer that says what became of one batch.
+async fn answer_to_one(call: Rc<Call>, position: usize, stream: ShortId, asked: Commit) -> Vec<u8> {
+    let committed = match call.stream(stream) {
+        Ok(object) => object.call_method(asked).await,
+        Err(error) => Err(error.into()),
+    };
+    match committed {
+        Ok(committed) => BundleAnswer::line(position, 200, &committed.json),
+        Err(problem) => {
+            let problem = problem.shown();
+            BundleAnswer::line(position, problem.word().1, &problem.to_json(&call.id))
+        }
+    }
 }

@@ -164,7 +164,7 @@ async fn notify_stream(env: &Env, id: &RequestId, one: &StreamNotices) -> Result
             in_rounds: one.in_rounds,
         };
         let object = stream_object(env, id, one.stream.short())?;
-        match within(OBJECT_TIMEOUT, object.call(asked)).await {
+        match within(OBJECT_TIMEOUT, object.call_method(asked)).await {
             Ok(answer) => applied = answer,
             Err(problem) if problem.kind() == Kind::NoSuchStream => return Ok(applied),
             Err(problem) => return Err(problem),

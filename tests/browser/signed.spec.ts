@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Page } from "playwright-core";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import type { Page, Route } from "playwright-core";
 import { appUrl, bareApiPage, blankPage, openApp, sessionOpen, sharedScene } from "../harness/pages.ts";
 import { streamReaches } from "../harness/streams.ts";
 
@@ -35,6 +37,21 @@ const pageWithWallet = async (stream: string, answer: (call: WalletCall) => Prom
   await page.goto(appUrl(scene.system.edge, stream));
   await sessionOpen(page);
   return page;
+};
+
+/** A script that publishes one message in a worker, and says whose it is and whether it is signed. */
+const workerSource = async (edge: string): Promise<string> => {
+  const contents = `
+    import { connect } from "./web/src/lib/index.ts";
+    const connection = connect({ edge: "${edge}", stream: "signed-worker" });
+    const publication = connection.publish("in a worker");
+    publication.stored.then(() => {
+      postMessage([connection.author, publication.signed]);
+      connection.close();
+    }, (error) => reportError(error));`;
+  const stdin = { contents, resolveDir: fileURLToPath(new URL("../..", import.meta.url)) };
+  const built = await build({ stdin, bundle: true, format: "iife", target: "es2022", write: false });
+  return built.outputFiles[0]?.text ?? "";
 };
 
 const author = (page: Page): Promise<string | undefined> =>
@@ -110,6 +127,62 @@ describe("a guest's messages", () => {
       );
     });
     assert.equal(copied, "InvalidAccessError");
+    await page.context().close();
+  });
+
+  it("are signed in a worker too, by the same author", async () => {
+    const { edge } = scene.system;
+    const page = await blankPage(scene.browser);
+    // A site of the edge's origin with a worker of its own; the edge's pages allow themselves none.
+    const context = page.context();
+    const answer = (contentType: string, body: string) => (route: Route) => route.fulfill({ contentType, body });
+    await context.route(`${edge}/site`, answer("text/html", "<!doctype html>"));
+    await context.route(`${edge}/worker.js`, answer("text/javascript", await workerSource(edge)));
+    await page.goto(`${edge}/site`);
+    const found = await page.evaluate(async () => {
+      const connection = window.tools.lib.connect({ stream: "signed-worker" });
+      await connection.publish("in the page").stored;
+      const worker = new Worker("/worker.js");
+      const [author, signed] = await new Promise<[string, boolean]>((resolve, reject) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.onerror = (event) => reject(new Error(event.message));
+      });
+      worker.terminate();
+      connection.close();
+      return { isSame: author === connection.author, signed };
+    });
+    assert.deepEqual(found, { isSame: true, signed: true });
+    const history = await scene.system.get<{ messages: { author: string; signed?: boolean }[] }>(
+      "/v1/streams/signed-worker/messages",
+    );
+    assert.deepEqual(
+      history.messages.map(({ signed }) => signed),
+      [true, true],
+    );
+    await context.close();
+  });
+
+  it("are signed without IndexedDB, by a key of the page", async () => {
+    const page = await blankPage(scene.browser);
+    await page.addInitScript(() => Object.defineProperty(window, "indexedDB", { value: undefined }));
+    await bareApiPage(scene.browser, scene.system, page);
+    const publish = () =>
+      page.evaluate(async () => {
+        const authors: unknown[] = [];
+        for (const text of ["one", "two"]) {
+          const connection = window.tools.lib.connect({ stream: "signed-page" });
+          const publication = connection.publish(text);
+          await publication.stored;
+          if (publication.signed) authors.push(connection.author);
+          connection.close();
+        }
+        return authors;
+      });
+    const [first, second] = await publish();
+    assert.ok(first !== undefined && first === second, "both connections of the page sign as one author");
+    await page.reload();
+    const [later] = await publish();
+    assert.ok(later !== undefined && later !== first, "the next page is another one, and signs too");
     await page.context().close();
   });
 

@@ -115,11 +115,18 @@ const runs = (script: string): Promise<{ code: number | null; output: string }> 
 /** The page of the command comes first: the streams that the others read are made there. */
 const documents = ["docs/CLI.md", ...DOCUMENTS.filter((document) => document !== "docs/CLI.md")];
 
+/** Whether a document has a command to run. */
+const hasCommands = (document: string): boolean =>
+  codeBlocks(document)
+    .filter(isShell)
+    .flatMap(commandsIn)
+    .some((command) => !isNotRun(document, command));
+
 /** The shell commands of a document, by the heading that they stand under. */
 const bySection = (document: string): Map<string, CodeBlock[]> =>
   Map.groupBy(codeBlocks(document).filter(isShell), ({ heading }) => heading);
 
-for (const document of documents) {
+for (const document of documents.filter(hasCommands)) {
   describe(`the commands of ${document}`, () => {
     for (const [heading, blocks] of bySection(document)) {
       const commands = blocks.flatMap(commandsIn);

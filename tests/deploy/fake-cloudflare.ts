@@ -23,6 +23,8 @@ const bodyOf = async (request: IncomingMessage): Promise<Buffer> => {
 };
 
 export class FakeCloudflare {
+  /** The id of the one database. */
+  readonly databaseId = DATABASE_ID;
   readonly databases = new Map<string, DatabaseSync>();
   readonly buckets = new Set<string>();
   readonly secrets = new Map<string, string>();
@@ -122,6 +124,11 @@ export class FakeCloudflare {
     if (path === "/workers/scripts/streamchain/secrets" && method === "GET") {
       if (!isThere) return { result: null, status: 404, code: 10_007 };
       return { result: [...this.secrets.keys()].map((name) => ({ name, type: "secret_text" })) };
+    }
+    if (path === "/workers/scripts/streamchain/secrets" && method === "PUT") {
+      const { name, text } = JSON.parse(body.toString()) as { name: string; text: string };
+      this.secrets.set(name, text);
+      return { result: { name, type: "secret_text" } };
     }
     if (path === "/workers/scripts/streamchain/secrets-bulk") {
       const { secrets } = JSON.parse(body.toString()) as { secrets: Record<string, { text: string }> };

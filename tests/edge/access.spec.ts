@@ -107,6 +107,7 @@ const TABLE: Row[] = [
   ["POST /v1/sessions/{session}/signals", `${SESSION}/signals`, SIGNAL, [401, 404, 404, 403, 401, 401, 403, 403]],
   ["PUT /v1/relays/{relay}", "/v1/relays/r1", {}, all(401)],
   ["DELETE /v1/relays/{relay}", "/v1/relays/r1", null, all(401)],
+  ["POST /v1/relays/{relay}/batches", "/v1/relays/r1/batches", {}, all(401)],
   ["PUT /v1/relays/{relay}/streams/{stream}", `/v1/relays/r1/streams/${VAULT}`, {}, all(401)],
   ["DELETE /v1/relays/{relay}/streams/{stream}", `/v1/relays/r1/streams/${VAULT}`, null, all(401)],
   [

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { type Cbor, encode } from "./cbor.ts";
 import {
   accessToken,
   assertProblem,
@@ -9,6 +10,7 @@ import {
   bearer,
   type Edge,
   type FakeRelay,
+  type Json,
   type Message,
   messagesOf,
   offer,
@@ -30,6 +32,17 @@ after(() => edge.stop());
 const fresh = async () => {
   streams += 1;
   stream = await edge.streamOn(relay, `batches-${streams}`);
+};
+
+/** Posts batches of several streams together; the answers in the order in which they came. */
+const bundled = async (
+  batches: [short: string, body: Uint8Array][],
+): Promise<{ position: number; status: number; body: Json }[]> => {
+  const parts = batches.map(([short, body]): Cbor => [Buffer.from(short.slice(2), "hex"), body]);
+  const { status, text } = await relay.rawBundle(encode(parts));
+  assert.equal(status, 200, text);
+  const lines = text.trim().split("\n");
+  return lines.map((line) => JSON.parse(line));
 };
 
 const head = async () => (await edge.get(`/v1/streams/${stream.id}`)).json.head;
@@ -151,4 +164,37 @@ test("batches of a stream that was never made are refused", async () => {
   const short = `0x${"ab".repeat(20)}`;
   assertProblem(await relay.acquireEpoch(short), 404, "no-such-stream");
   assertProblem(await relay.batch(short, 1, 0, messagesOf(PRODUCER, 0, 1)), 404, "no-such-stream");
+});
+
+test("each batch of a bundle is answered by itself", async () => {
+  await fresh();
+  const one = stream;
+  await fresh();
+  const two = stream;
+  const never = `0x${"ab".repeat(20)}`;
+  const answers = await bundled([
+    [one.short, batchBytes(one.epoch, 0, messagesOf(PRODUCER, 0, 3))],
+    [never, batchBytes(1, 0, messagesOf(PRODUCER, 0, 1))],
+    [two.short, batchBytes(two.epoch, 4, messagesOf(PRODUCER, 4, 1))],
+    [two.short, Uint8Array.of(0xff)],
+  ]);
+  const seen = answers
+    .sort((a, b) => a.position - b.position)
+    .map(({ position, status, body }) => [position, status, body.committed ?? `${body.type}`.split("/").pop()]);
+  assert.deepEqual(seen, [
+    [0, 200, 3],
+    [1, 404, "no-such-stream"],
+    [2, 409, "gap"],
+    [3, 400, "bad-request"],
+  ]);
+  assert.equal(answers[2]?.body.expected, 0, "a problem is whole");
+  const [again] = await bundled([[one.short, batchBytes(one.epoch, 0, messagesOf(PRODUCER, 0, 3))]]);
+  assert.deepEqual([again?.status, again?.body], [200, { committed: 3 }], "a retry is answered like the first time");
+});
+
+test("a body that is no bundle is refused whole", async () => {
+  for (const body of [Uint8Array.of(), Uint8Array.of(0x80), Uint8Array.of(0x81, 0x80)]) {
+    assertProblem(await relay.rawBundle(body), 400, "bad-request");
+  }
+  assertProblem(await relay.rawBundle(new Uint8Array(1024 * 1024 + 1)), 413, "too-large");
 });

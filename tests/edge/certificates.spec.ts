@@ -112,6 +112,22 @@ test("a key's time and streams are those of the sign-in", async () => {
   assert.equal(reasonOf(await publish(short, author, asAnyone)), "expired");
 });
 
+test("of several certificates of a key, the one for the stream is shown", async () => {
+  const [wallet, key] = [newWallet(), await newKey()];
+  const author = wallet.address.toLowerCase();
+  const only = (name: string) => ({ resources: [`http://${edge.host}/v1/streams/${name}`] });
+  const demo = await delegate(wallet, key, only("demo"));
+  // Both count now; the second one began later.
+  const elsewhere = await delegate(wallet, key, { ...only("elsewhere"), issuedAt: new Date(Date.now() + 30_000) });
+  const shown = async (query: string): Promise<unknown> => (await certificateOf(author, key, query)).json.message;
+  assert.equal(await shown(""), elsewhere.message);
+  assert.equal(await shown(`?stream=${stream}&name=demo`), demo.message);
+  assert.equal(await shown("?name=demo"), demo.message, "a name is one of the operator's streams");
+  assert.equal(await shown(`?stream=${stream}`), elsewhere.message, "an id alone is passed over");
+  assert.equal(await shown("?name=neither"), elsewhere.message, "where none is for the stream, the newest");
+  assertProblem(await certificateOf(author, key, "?name=Not%20A%20Name"), 400, "bad-id");
+});
+
 test("revoking an account ends its keys, not what they signed", async () => {
   const [wallet, key] = [newWallet(), await newKey()];
   const author = wallet.address.toLowerCase();

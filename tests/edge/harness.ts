@@ -40,7 +40,7 @@ export interface Answer {
 
 const read = async (response: Response): Promise<Answer> => {
   const text = await response.text();
-  const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+  const isJson = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
   return {
     status: response.status,
     headers: response.headers,
@@ -249,6 +249,11 @@ export class FakeRelay {
 
   batch(short: string, epoch: number, first: number, messages: Message[]): Promise<Answer> {
     return this.rawBatch(short, batchBytes(epoch, first, messages));
+  }
+
+  /** Posts batches of several streams together. */
+  rawBundle(body: Uint8Array): Promise<Answer> {
+    return this.#send("POST", "/batches", body, "application/cbor");
   }
 
   rawBatch(short: string, body: Uint8Array): Promise<Answer> {

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &HistoryArgs) -> Result<(), Exit> {
         end = Some(end.map_or(page.head.0, |end| end.min(page.head.0)));
         let wanted = |seq: Seq| end.is_none_or(|end| seq.0 < end);
         for message in page.messages.iter().take_while(|message| wanted(message.seq)) {
-            output.message(message)?;
+            output.message(message, None)?;
         }
         if page.next.0 <= next {
             break;

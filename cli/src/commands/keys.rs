@@ -3,11 +3,14 @@
 use crate::edge::EdgeArgs;
 use crate::exit::Exit;
 use crate::output::{Format, Output};
-use crate::text::printable;
 use clap::{Args, Subcommand};
+use relay_node::printable;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
+use streamchain_client::core::SignGroups;
 use streamchain_client::http::{EdgeClient, Method};
+use streamchain_client::signing::SigningKey;
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{KeyId, StreamRef};
 
@@ -18,6 +21,7 @@ EXAMPLES
     key=$(streamchain keys make sensor --rights write --stream temperature --days 90)
     echo 21.5 | STREAMCHAIN_TOKEN=$key streamchain pub temperature
     streamchain keys list
+    streamchain keys certify 00c0ffee00c0ffee sensor.key
     streamchain keys revoke 00c0ffee00c0ffee
 
 A key is made by a wallet that signed in: STREAMCHAIN_TOKEN is its access token. The key is written to standard output
@@ -30,6 +34,8 @@ pub(crate) enum KeysCommand {
     Make(MakeArgs),
     /// List the account's keys
     List(ListArgs),
+    /// Register the key that a service signs with: from then on it signs with this one, and with no other
+    Certify(CertifyArgs),
     /// Revoke a key: its tokens and sessions end with it
     Revoke(RevokeArgs),
 }
@@ -47,6 +53,9 @@ pub(crate) struct MakeArgs {
     /// The streams that it is for, by name or id; may be repeated [default: all]
     #[arg(long = "stream", value_name = "STREAM")]
     pub(crate) streams: Vec<StreamRef>,
+    /// The file with the key that the service will sign with, as of pub --key; it is made where there is none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
     /// Days until it ends [default: never]
     #[arg(long, value_name = "DAYS")]
     pub(crate) days: Option<u32>,
@@ -63,6 +72,17 @@ pub(crate) struct ListArgs {
     /// Write JSON lines
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `streamchain keys certify`
+#[derive(Debug, Args)]
+pub(crate) struct CertifyArgs {
+    /// The API key's id, as the list has it
+    pub(crate) id: KeyId,
+    /// The file with the key that signs, as of pub --key; it is made where there is none
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) edge: EdgeArgs,
 }
 
 /// `streamchain keys revoke`
@@ -82,6 +102,17 @@ pub(crate) async fn run(command: &KeysCommand) -> Result<(), Exit> {
     match command {
         KeysCommand::Make(args) => make(&args.edge.client()?, args).await,
         KeysCommand::List(args) => list(&args.edge.client()?, args).await,
+        KeysCommand::Certify(args) => {
+            let key = SigningKey::of_file(&args.file)?.public_key();
+            let path = format!("/v1/keys/{}/public-key", args.id);
+            let wanted = json!({ "publicKey": key });
+            let _: Value = args
+                .edge
+                .client()?
+                .json(Method::PUT, &path, Some(&wanted))
+                .await?;
+            Ok(())
+        }
         KeysCommand::Revoke(args) => {
             let path = format!("/v1/keys/{}", args.id);
             let _: Value = args.edge.client()?.json(Method::DELETE, &path, None).await?;
@@ -96,6 +127,10 @@ async fn make(edge: &EdgeClient, args: &MakeArgs) -> Result<(), Exit> {
         if !args.streams.is_empty() {
             let streams: Vec<String> = args.streams.iter().map(StreamRef::to_string).collect();
             members.insert("streams".into(), json!(streams));
+        }
+        if let Some(file) = &args.key {
+            let key = SigningKey::of_file(file)?.public_key();
+            members.insert("publicKey".into(), json!(key));
         }
         if let Some(days) = args.days {
             let now = SystemTime::now()

@@ -7,10 +7,14 @@ use crate::exit::Exit;
 use crate::input::Lines;
 use clap::Args;
 use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 use streamchain_client::connection::{Connection, ConnectionOptions};
-use streamchain_client::core::{Event, PublishError};
-use streamchain_protocol::ids::ProducerId;
+use streamchain_client::core::{Event, PublishError, Signing};
+use streamchain_client::http::EdgeClient;
+use streamchain_client::signing::{ChainFile, SigningKey};
+use streamchain_protocol::ids::{ProducerId, StreamRef};
 
 /// What the help text of the command ends with.
 pub(crate) const PUB_EXAMPLES: &str = "\
@@ -23,8 +27,12 @@ Each line becomes a message. With --json each line is an object with \"text\", o
 The command exits with 0 only when all messages are stored; until then it goes on over new sessions and other relays, and
 by HTTP while no relay can be reached. No message is stored twice.
 
-If the command itself is ended before it is done, run it again with the same input, the same --producer and the same
-STREAMCHAIN_TOKEN: the messages that are stored already are passed over.";
+Messages are signed. Without STREAMCHAIN_TOKEN the author is a key: the one in the file --key, which is made where there is
+none, or one of this run alone. An API key signs with --key once its account has registered the key (streamchain keys certify).
+
+If the command itself is ended before it is done, run it again with the same input, the same --producer and the same --key or
+STREAMCHAIN_TOKEN: the messages that are stored already are passed over. With --key and --producer the command keeps what it
+signed beside the key's file, since each signature names the one before.";
 
 /// `streamchain pub`
 #[derive(Debug, Args)]
@@ -41,18 +49,30 @@ pub(crate) struct PubArgs {
     /// Number the messages under this id, 32 hexadecimal digits, so that a second run adds nothing twice [default: random]
     #[arg(long, value_name = "ID")]
     pub(crate) producer: Option<ProducerId>,
+    /// File with the key that signs (P-256, PEM), which only its owner may read; it is made where there is none
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    pub(crate) key: Option<PathBuf>,
+    /// Sign nothing
+    #[arg(long)]
+    pub(crate) unsigned: bool,
 }
 
 pub(crate) async fn run(args: &PubArgs) -> Result<(), Exit> {
-    let options = ConnectionOptions {
+    let mut watch = Watch::new(&args.reach);
+    let mut options = ConnectionOptions {
         publish: true,
         producer: args.producer,
         http_only: args.reach.http,
         ..ConnectionOptions::new(&args.stream)
     };
+    let mut edge = args.edge.client()?;
+    if let Some(key) = signing_key(args, &edge)? {
+        edge = edge.with_key(Arc::new(key));
+        sign(&edge, args, &mut options, &mut watch).await?;
+    }
     let mut publishing = Publishing {
-        connection: Connection::open(args.edge.client()?, options)?,
-        watch: Watch::new(&args.reach),
+        connection: Connection::open(edge, options)?,
+        watch,
         waiting: VecDeque::new(),
         stored: 0,
         start: Instant::now(),
@@ -61,6 +81,54 @@ pub(crate) async fn run(args: &PubArgs) -> Result<(), Exit> {
     publishing.note_sum(published.is_ok());
     publishing.connection.close().await;
     published
+}
+
+/// The key that signs: that of the file, or a new one for a guest who is nobody before and after.
+fn signing_key(args: &PubArgs, edge: &EdgeClient) -> Result<Option<SigningKey>, Exit> {
+    if let Some(file) = &args.key {
+        return Ok(Some(SigningKey::of_file(file)?));
+    }
+    match args.unsigned || edge.has_token() {
+        true => Ok(None),
+        false => Ok(SigningKey::generate()),
+    }
+}
+
+/// Finds out who publishes and what is signed with, however long the edge does not answer, until patience ends.
+async fn sign(
+    edge: &EdgeClient,
+    args: &PubArgs,
+    options: &mut ConnectionOptions,
+    watch: &mut Watch,
+) -> Result<(), Exit> {
+    let author = match watch.until_answered(async || edge.author_key().await).await? {
+        Ok(author) => author,
+        Err(reason) if args.key.is_some() => return Err(Exit::Refused(reason.to_string())),
+        Err(reason) => {
+            watch.note(&format!("the messages are not signed: {reason}"));
+            return Ok(());
+        }
+    };
+    let stream: StreamRef = args
+        .stream
+        .parse()
+        .map_err(|error| Exit::NotDone(format!("stream: {error}")))?;
+    let stream = watch
+        .until_answered(async || edge.stream_id(&stream).await)
+        .await?;
+    let kept = match (&args.key, args.producer) {
+        (Some(key), Some(producer)) => Some(ChainFile::open(key, stream, producer)?),
+        _ => None,
+    };
+    let (file, chain) = kept.unzip();
+    options.chain = file;
+    options.signing = Some(Signing {
+        key: author.key,
+        stream,
+        author: author.author,
+        chain: chain.unwrap_or_default(),
+    });
+    Ok(())
 }
 
 struct Publishing {

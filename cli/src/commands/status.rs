@@ -3,8 +3,8 @@
 use crate::edge::EdgeArgs;
 use crate::exit::Exit;
 use crate::output::{Format, Output};
-use crate::text::printable;
 use clap::Args;
+use relay_node::printable;
 use serde_json::{Map, Value};
 use streamchain_client::http::Method;
 use streamchain_protocol::ids::StreamRef;

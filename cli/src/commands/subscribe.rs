@@ -1,16 +1,17 @@
 //! `streamchain sub`: writes a stream's messages to standard output, each once and in order.
 
+use crate::authors::Authors;
 use crate::edge::{EdgeArgs, ReachArgs, Watch};
 use crate::exit::Exit;
 use crate::output::{Format, Output};
 use clap::Args;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use streamchain_client::connection::{Connection, ConnectionOptions};
-use streamchain_client::core::{Event, Guarantee, Reading, Route};
+use streamchain_client::core::{Event, Guarantee, Message, Reading, Route};
 use streamchain_client::http::{EdgeClient, Method};
 use streamchain_protocol::ids::Seq;
 
@@ -26,6 +27,10 @@ has them: those that a relay loses are taken back, by a line {\"retracted\": SEQ
 
 Text is the payload and a line feed. A JSON line has \"seq\", \"time\" (milliseconds), \"author\", and \"text\", or
 \"payload\" in hexadecimal digits where the payload is not UTF-8, or \"erased\".
+
+With --verify each message is checked before it is written: the signature of its group, and who vouches for the key. A JSON line
+has \"signed\" then: {\"key\", \"voucher\"}, where the voucher is self (the author is the key), wallet, or operator. At a message
+whose signature does not hold, or that has none (unless --allow-unsigned), the command ends with 1.
 
 With --cursor the command goes on where it stopped. The file holds the next seq; it is written after the messages, so
 that after a crash some messages may be written again, but none is left out.";
@@ -75,6 +80,12 @@ pub(crate) struct SubArgs {
     /// Write messages before they are stored
     #[arg(long, requires = "json", conflicts_with = "cursor")]
     pub(crate) live: bool,
+    /// Check who wrote each message, and end at one whose signature does not hold
+    #[arg(long, conflicts_with = "live")]
+    pub(crate) verify: bool,
+    /// With --verify, write messages without a signature too
+    #[arg(long, requires = "verify")]
+    pub(crate) allow_unsigned: bool,
     /// File that keeps where the command stopped
     #[arg(long, value_name = "FILE")]
     pub(crate) cursor: Option<PathBuf>,
@@ -119,13 +130,19 @@ pub(crate) async fn run(args: &SubArgs) -> Result<(), Exit> {
                 Guarantee::Stored
             },
         }),
+        signatures: args.verify,
         http_only: args.reach.http,
         ..ConnectionOptions::new(&args.stream)
+    };
+    let authors = match args.verify {
+        true => Some(authors(&edge, args)?),
+        false => None,
     };
     let mut reading = Subscription {
         connection: Connection::open(edge, options)?,
         watch: Watch::new(&args.reach),
         output: Output::new(Format::of(args.json)),
+        authors,
         next: from,
         end: args.until.map(place),
         left: args.count,
@@ -137,10 +154,20 @@ pub(crate) async fn run(args: &SubArgs) -> Result<(), Exit> {
     read.and(saved)
 }
 
+fn authors(edge: &EdgeClient, args: &SubArgs) -> Result<Authors, Exit> {
+    let stream = args
+        .stream
+        .parse()
+        .map_err(|error| Exit::NotDone(format!("stream: {error}")))?;
+    Ok(Authors::new(edge.clone(), stream, args.allow_unsigned))
+}
+
 struct Subscription<'a> {
     connection: Connection,
     watch: Watch,
     output: Output,
+    /// Checks who wrote the messages.
+    authors: Option<Authors>,
     next: Seq,
     end: Option<Seq>,
     left: Option<u64>,
@@ -177,25 +204,43 @@ impl Subscription<'_> {
                     }
                 }
             };
-            self.take(&event)?;
+            self.take(event).await?;
         }
         Ok(())
     }
 
-    fn take(&mut self, event: &Event) -> Result<(), Exit> {
+    fn write(&mut self, message: &Message, signed: Option<&Value>) -> Result<(), Exit> {
+        // A group is checked whole, and may go beyond the end.
+        if self.is_over() {
+            return Ok(());
+        }
+        self.output.message(message, signed)?;
+        self.next = message.seq.next();
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        Ok(())
+    }
+
+    async fn take(&mut self, event: Event) -> Result<(), Exit> {
         match event {
-            Event::Message(message) => {
-                self.output.message(message)?;
-                self.next = message.seq.next();
-                self.left = self.left.map(|left| left.saturating_sub(1));
-            }
+            Event::Message(message) => match &mut self.authors {
+                None => self.write(&message, None)?,
+                Some(authors) => {
+                    let from = self.next;
+                    for one in authors.take(message).await? {
+                        // The messages of a group from before the beginning were read for its signature alone.
+                        if one.message.seq >= from {
+                            self.write(&one.message, Some(&one.signed))?;
+                        }
+                    }
+                }
+            },
             Event::Retracted(from) => {
                 self.output.json(&json!({ "retracted": from }))?;
                 let taken_back = self.next.0.saturating_sub(from.0);
                 self.left = self.left.map(|left| left.saturating_add(taken_back));
-                self.next = *from;
+                self.next = from;
             }
-            event => self.watch.event(event),
+            event => self.watch.event(&event),
         }
         Ok(())
     }

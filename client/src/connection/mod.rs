@@ -7,10 +7,11 @@ mod requests;
 mod session;
 
 use crate::core::{
-    ClientOptions, Command, Event, Failure, Fatal, Input, PublishError, Reading, Route, StreamClient,
+    ClientOptions, Command, Event, Failure, Fatal, Input, PublishError, Reading, Route, Signing, StreamClient,
 };
-use crate::http::EdgeClient;
+use crate::http::{EdgeClient, Posted};
 use crate::peer::Identity;
+use crate::signing::ChainFile;
 use requests::{Reply, Requests};
 use session::Session;
 use std::str::FromStr;
@@ -27,7 +28,7 @@ const SESSION_POLL: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// What a connection is to do.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ConnectionOptions {
     /// The stream, by name or id.
     pub stream: String,
@@ -36,8 +37,14 @@ pub struct ConnectionOptions {
     /// Under which producer id; a random one when there is none. The same author may go on under the same id in another
     /// run: then messages are numbered from 0 again, and those that are stored already count as stored.
     pub producer: Option<ProducerId>,
+    /// What it signs with what it publishes ([`EdgeClient::author_key`]); nothing is signed without.
+    pub signing: Option<Signing>,
+    /// Where the chain of signed groups is kept for a later run of the same producer; nowhere without.
+    pub chain: Option<ChainFile>,
     /// What it reads.
     pub read: Option<Reading>,
+    /// Whether what it reads comes with signatures.
+    pub signatures: bool,
     /// Whether it uses HTTP alone.
     pub http_only: bool,
 }
@@ -49,7 +56,10 @@ impl ConnectionOptions {
             stream: stream.to_owned(),
             publish: false,
             producer: None,
+            signing: None,
+            chain: None,
             read: None,
+            signatures: false,
             http_only: false,
         }
     }
@@ -62,6 +72,7 @@ pub struct Connection {
     identity: Identity,
     requests: Requests,
     session: Option<Session>,
+    chain: Option<ChainFile>,
     start: Instant,
 }
 
@@ -90,17 +101,20 @@ impl Connection {
         };
         let client = StreamClient::new(&ClientOptions {
             producer,
+            signing: options.signing,
             read: options.read,
+            signatures: options.signatures,
             http_only: options.http_only,
         });
         let identity =
             Identity::make().ok_or_else(|| Fatal::System("the DTLS certificate could not be made".into()))?;
         Ok(Self {
             client,
-            requests: Requests::new(edge, stream.clone()),
+            requests: Requests::new(edge, stream.clone(), options.signatures),
             stream,
             identity,
             session: None,
+            chain: options.chain,
             start: Instant::now(),
         })
     }
@@ -184,19 +198,46 @@ impl Connection {
                     }
                 }
                 Command::FetchHistory(from) => self.requests.fetch_history(from),
-                Command::Post => match self.client.producer().zip(self.client.post()) {
-                    Some((producer, post)) => self.requests.post(producer, &post),
-                    // It became stored meanwhile.
-                    None => {
-                        let nothing = Failure::NoEdge("nothing is left to post".into());
-                        self.handle(Input::Posted(0, Err(nothing)))?;
-                    }
-                },
+                Command::Post => self.post()?,
                 Command::Follow(from) => self.requests.follow(from),
                 Command::StopFollowing => self.requests.stop_following(),
             }
         }
         Ok(())
+    }
+
+    fn post(&mut self) -> Result<(), Fatal> {
+        let producer = self.client.producer();
+        let posted = self.client.post()?.zip(producer).map(|(post, producer)| Posted {
+            producer,
+            producer_seq: post.producer_seq,
+            payloads: post.payloads.iter().map(|payload| payload.to_vec()).collect(),
+            signed: post.signed,
+            at_once: post.at_once,
+        });
+        self.keep_groups()?;
+        match posted {
+            Some(posted) => self.requests.post(posted),
+            // It became stored meanwhile, or the rest of its group is not there yet.
+            None => {
+                let nothing = Failure::NoEdge("nothing is left to post".into());
+                self.handle(Input::Posted(0, Err(nothing)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what was signed, before it is sent: a later run must not sign anything else under the same numbers.
+    fn keep_groups(&mut self) -> Result<(), Fatal> {
+        let groups = self.client.take_unkept();
+        let Some(file) = self.chain.as_mut().filter(|_| !groups.is_empty()) else {
+            return Ok(());
+        };
+        file.append(&groups)?;
+        match self.client.chain().filter(|_| file.is_long()) {
+            Some(chain) => file.rewrite(&chain),
+            None => Ok(()),
+        }
     }
 
     /// Lets the session read, send and notice what is due.
@@ -222,7 +263,10 @@ impl Connection {
             let Some(message) = self.client.next_send(now_ms)? else {
                 break;
             };
-            session.send(message);
+            self.keep_groups()?;
+            if let Some(session) = &mut self.session {
+                session.send(message);
+            }
         }
         let Some(session) = &mut self.session else {
             return Ok(());
@@ -300,12 +344,17 @@ impl Connection {
             Reply::Posted(producer_seq, answer) => self.handle(Input::Posted(producer_seq, answer)),
             Reply::FollowState(epoch) => self.handle(Input::FollowState(epoch)),
             Reply::Followed(message) => self.handle(Input::Followed(message)),
+            Reply::FollowedSignature(signature) => self.handle(Input::FollowedSignature(signature)),
             Reply::FollowEnded(failure) => self.handle(Input::FollowEnded(failure)),
         }
     }
 
     /// Ends the connection: sends what the session still has to say, and ends it at the edge.
     pub async fn close(mut self) {
+        if let Some((file, chain)) = self.chain.as_mut().zip(self.client.chain()) {
+            // What the file has already is enough for a later run; this only makes it shorter.
+            let _ = file.rewrite(&chain);
+        }
         if let Some(session) = self.session.take() {
             let location = session.close();
             self.requests.end_session_now(location).await;

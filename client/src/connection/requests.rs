@@ -2,12 +2,12 @@
 //!
 //! What always holds: what a former event stream still brings is not passed on, since each has a channel of its own.
 
-use crate::core::{Failure, Message, Post, PostAnswer};
-use crate::http::{self, EdgeClient, SessionAnswer};
+use crate::core::{Failure, Message, MessageSignature, PostAnswer};
+use crate::http::{self, EdgeClient, Events, Posted, SessionAnswer};
 use serde::Deserialize;
 use std::future::pending;
 use std::time::Duration;
-use streamchain_protocol::ids::{Epoch, ProducerId, Seq, StreamRef};
+use streamchain_protocol::ids::{Epoch, Seq, StreamRef};
 use streamchain_protocol::limits::MAX_HISTORY_MESSAGES;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,6 +25,7 @@ pub(super) enum Reply {
     Posted(u64, Result<PostAnswer, Failure>),
     FollowState(Epoch),
     Followed(Message),
+    FollowedSignature(MessageSignature),
     FollowEnded(Option<Failure>),
 }
 
@@ -44,6 +45,8 @@ impl Drop for Following {
 pub(super) struct Requests {
     edge: EdgeClient,
     stream: StreamRef,
+    /// Whether what is read comes with signatures.
+    signatures: bool,
     sender: mpsc::UnboundedSender<Reply>,
     replies: mpsc::UnboundedReceiver<Reply>,
     following: Option<Following>,
@@ -56,12 +59,13 @@ struct State {
 }
 
 impl Requests {
-    pub(super) fn new(edge: EdgeClient, stream: StreamRef) -> Self {
+    pub(super) fn new(edge: EdgeClient, stream: StreamRef, signatures: bool) -> Self {
         // At most one request of each kind is under way, so this holds a few replies.
         let (sender, replies) = mpsc::unbounded_channel();
         Self {
             edge,
             stream,
+            signatures,
             sender,
             replies,
             following: None,
@@ -118,27 +122,35 @@ impl Requests {
     }
 
     pub(super) fn fetch_history(&self, from: Seq) {
-        let (edge, stream) = (self.edge.clone(), self.stream.clone());
+        let (edge, stream, signatures) = (self.edge.clone(), self.stream.clone(), self.signatures);
         self.spawn(async move {
-            let page = edge.history(&stream, from, MAX_HISTORY_MESSAGES as u64).await;
+            let limit = MAX_HISTORY_MESSAGES as u64;
+            let page = match signatures {
+                true => edge.signed_history(&stream, from, limit).await,
+                false => edge.history(&stream, from, limit).await,
+            };
             Reply::History(page.map(|page| page.messages))
         });
     }
 
-    pub(super) fn post(&self, producer: ProducerId, post: &Post<'_>) {
+    pub(super) fn post(&self, posted: Posted) {
         let (edge, stream) = (self.edge.clone(), self.stream.clone());
-        let (number, payload, at_once) = (post.producer_seq, post.payload.to_vec(), post.at_once);
-        self.spawn(async move {
-            let answer = edge.publish(&stream, (producer, number), payload, at_once).await;
-            Reply::Posted(number, answer)
-        });
+        let number = posted.producer_seq;
+        self.spawn(async move { Reply::Posted(number, edge.publish(&stream, posted).await) });
     }
 
     pub(super) fn follow(&mut self, from: Seq) {
         let (sender, replies) = mpsc::channel(MAX_WAITING_EVENTS);
-        let (edge, stream) = (self.edge.clone(), self.stream.clone());
+        let (edge, stream, signatures) = (self.edge.clone(), self.stream.clone(), self.signatures);
         let task = tokio::spawn(async move {
-            let failure = read_events(&edge, &stream, from, &sender).await.err();
+            let events = match signatures {
+                true => edge.signed_events(&stream, from).await,
+                false => edge.events(&stream, Some(from), None).await,
+            };
+            let failure = match events {
+                Ok(events) => read_events(events, &sender).await.err(),
+                Err(failure) => Some(failure),
+            };
             let _ = sender.send(Reply::FollowEnded(failure)).await;
         });
         self.following = Some(Following { task, replies });
@@ -149,13 +161,7 @@ impl Requests {
     }
 }
 
-async fn read_events(
-    edge: &EdgeClient,
-    stream: &StreamRef,
-    from: Seq,
-    replies: &mpsc::Sender<Reply>,
-) -> Result<(), Failure> {
-    let mut events = edge.events(stream, Some(from), None).await?;
+async fn read_events(mut events: Events, replies: &mpsc::Sender<Reply>) -> Result<(), Failure> {
     while let Some(event) = events.next().await? {
         let reply = match event.kind.as_str() {
             "state" => {
@@ -163,6 +169,7 @@ async fn read_events(
                     .map_err(|error| Failure::NoEdge(format!("unreadable state: {error}")))?;
                 Reply::FollowState(state.epoch)
             }
+            "signature" => Reply::FollowedSignature(http::signature(&event)?),
             "stored" => Reply::Followed(http::message(&event)?),
             _ => continue,
         };

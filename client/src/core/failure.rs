@@ -42,6 +42,11 @@ impl Failure {
         matches!(self, Self::Refused { slug, .. } if slug == "no-such-stream")
     }
 
+    /// Whether a group does not follow the one before it, which another attempt does not change.
+    pub(super) fn is_broken_chain(&self) -> bool {
+        matches!(self, Self::Refused { slug, .. } if slug == "broken-chain")
+    }
+
     /// Whether HTTP may work although no session opened.
     pub(super) fn is_replaceable(&self) -> bool {
         match self {
@@ -77,6 +82,16 @@ pub enum Fatal {
         "the stream lost messages that were stored: another stream has its name now, or its storage was lost"
     )]
     StreamLost,
+    /// The producer has messages that are stored and signed, and nothing is known here of the last group.
+    #[error(
+        "the producer's messages were signed in another place, or not at all, and its chain of groups is not known here: use another producer id"
+    )]
+    ChainLost,
+    /// An earlier run of the producer signed other messages under these numbers.
+    #[error(
+        "message {0} and those behind it were signed by an earlier run, and are others now: give the same input again, or use another producer id"
+    )]
+    OtherMessages(u64),
     /// The other side does not keep to the protocol.
     #[error("protocol error: {0}")]
     Protocol(String),

@@ -247,6 +247,7 @@ mod tests {
             author: Address::ZERO,
             payload: vec![seq as u8],
             erased: None,
+            signature: None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! The frames that a client sends, each written in one place.
 
+use super::groups::SealedGroup;
 use streamchain_protocol::ids::{ProducerId, Seq};
+use streamchain_protocol::signed::PublicKey;
 use streamchain_protocol::wire::frame::{Abilities, ClientFrame};
 
 /// A frame that means nothing: whether it is acknowledged shows whether the relay still knows the session.
@@ -11,14 +13,14 @@ pub(super) fn abilities() -> Vec<u8> {
     written(&ClientFrame::Abilities(Abilities::SECOND_WELCOME))
 }
 
-pub(super) fn hello(producer: ProducerId) -> Vec<u8> {
-    written(&ClientFrame::Hello { producer, key: None })
+pub(super) fn hello(producer: ProducerId, key: Option<PublicKey>) -> Vec<u8> {
+    written(&ClientFrame::Hello { producer, key })
 }
 
-pub(super) fn subscribe(from: Seq) -> Vec<u8> {
+pub(super) fn subscribe(from: Seq, signatures: bool) -> Vec<u8> {
     written(&ClientFrame::Subscribe {
         from: Some(from),
-        signatures: false,
+        signatures,
     })
 }
 
@@ -31,6 +33,17 @@ pub(super) fn publish(producer_seq: u64, payload: &[u8], out: &mut Vec<u8>) {
     let frame = ClientFrame::Publish {
         producer_seq,
         payload,
+    };
+    frame.write(out);
+}
+
+/// Appends a signed group to a data-channel message.
+pub(super) fn group(group: &SealedGroup, payloads: Vec<&[u8]>, out: &mut Vec<u8>) {
+    let frame = ClientFrame::Group {
+        producer_seq: group.first,
+        previous: group.previous,
+        signature: group.signature,
+        payloads,
     };
     frame.write(out);
 }

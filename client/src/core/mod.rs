@@ -7,6 +7,7 @@ mod event_stream;
 mod failure;
 mod feed;
 mod frames;
+mod groups;
 mod limits;
 mod message;
 mod outbox;
@@ -15,14 +16,14 @@ mod stream_client;
 mod turns;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use event_stream::EventStreamParser;
 pub use event_stream::ServerEvent;
 pub use failure::{Failure, Fatal};
 pub use feed::{Guarantee, Reading};
-pub use message::Message;
-pub(crate) use outbox::Post;
+pub use groups::{KeptChain, SealedGroup, SignGroups, Signing};
+pub use message::{Message, MessageSignature};
 pub use outbox::{PostAnswer, PublishError, Stored};
 pub(crate) use stream_client::{ClientOptions, Command, Input, StreamClient};
 pub use stream_client::{Event, Route};

@@ -4,13 +4,17 @@
 //! - A message leaves the outbox only when it is known to be stored, and messages leave it in the order of `producer_seq`.
 //! - A `producer_seq` names one message, whichever way it is sent, and however often.
 //! - Within a session, frames are sent in the order of `producer_seq`; answers are a prefix of what was sent.
+//! - Where the producer signs, messages are sent in whole groups, each as it was signed ([`super::groups`]).
 
 use super::failure::{Failure, Fatal};
 use super::frames;
+use super::groups::{Groups, KeptChain, SealedGroup, Signing};
 use super::limits::{MAX_POSTED_TOGETHER, MAX_UNSTORED_BYTES, MAX_UNSTORED_MESSAGES};
 use std::collections::VecDeque;
 use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::limits::{MAX_COALESCE_BYTES, MAX_PAYLOAD_BYTES};
+use streamchain_protocol::signed::PublicKey;
+use streamchain_protocol::wire::frame::ChannelLimits;
 
 /// Why a message can't be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,13 +36,15 @@ pub struct Stored {
     pub seq: Option<Seq>,
 }
 
-/// A message to post by HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A message, or a signed group of them, to post by HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Post<'a> {
-    /// Its number.
+    /// The number of the first message.
     pub(crate) producer_seq: u64,
-    /// Its payload.
-    pub(crate) payload: &'a [u8],
+    /// The payloads; one where nothing is signed.
+    pub(crate) payloads: Vec<&'a [u8]>,
+    /// The key and the group, where it is signed.
+    pub(crate) signed: Option<(PublicKey, SealedGroup)>,
     /// Whether the edge shall answer without waiting until the message is stored, since more follow it.
     pub(crate) at_once: bool,
 }
@@ -80,11 +86,14 @@ pub(crate) struct Outbox {
     next_post: u64,
     /// Messages from this number on wait until those before are stored.
     post_end: u64,
+    /// `None` where nothing is signed.
+    groups: Option<Groups>,
 }
 
 impl Outbox {
-    /// Returns an empty outbox whose first message gets the number 0.
-    pub(crate) fn new(producer: ProducerId) -> Self {
+    /// Returns an empty outbox whose first message gets the number 0; what it sends is signed if `signing` is given.
+    pub(crate) fn new(producer: ProducerId, signing: Option<Signing>) -> Self {
+        let groups = signing.map(|signing| Groups::new(signing, producer));
         Self {
             producer,
             entries: VecDeque::new(),
@@ -93,16 +102,32 @@ impl Outbox {
             answered: 0,
             bytes: 0,
             max_payload: MAX_PAYLOAD_BYTES,
-            stored_before: 0,
+            stored_before: groups.as_ref().map_or(0, Groups::stored),
             stored: VecDeque::new(),
             next_post: 0,
             post_end: 0,
+            groups,
         }
     }
 
     /// Returns who numbers the messages.
     pub(crate) fn producer(&self) -> ProducerId {
         self.producer
+    }
+
+    /// Returns the key that signs what is sent.
+    pub(crate) fn key(&self) -> Option<PublicKey> {
+        self.groups.as_ref().map(Groups::public_key)
+    }
+
+    /// Takes the groups that were signed since the last call. Keep them before anything that has them is sent.
+    pub(crate) fn take_unkept(&mut self) -> Vec<SealedGroup> {
+        self.groups.as_mut().map(Groups::take_unkept).unwrap_or_default()
+    }
+
+    /// Returns where the chain of groups stands, for a later run of the producer.
+    pub(crate) fn chain(&self) -> Option<KeptChain> {
+        self.groups.as_ref().map(Groups::kept)
     }
 
     /// Returns how many messages are not stored yet.
@@ -149,8 +174,11 @@ impl Outbox {
     }
 
     /// A session begins, whose relay has this producer's messages up to `stored`: sends all others (again).
-    pub(super) fn welcome(&mut self, stored: Option<u64>, max_payload: u64) -> Result<(), Fatal> {
-        self.max_payload = usize::try_from(max_payload).unwrap_or(usize::MAX);
+    pub(super) fn welcome(&mut self, stored: Option<u64>, limits: &ChannelLimits) -> Result<(), Fatal> {
+        self.max_payload = usize::try_from(limits.payload).unwrap_or(usize::MAX);
+        if let Some(groups) = &mut self.groups {
+            groups.set_max_messages(limits.group_messages);
+        }
         self.session_ended();
         self.stored_through(stored)
     }
@@ -158,8 +186,12 @@ impl Outbox {
     /// Every message up to `stored` is stored.
     fn stored_through(&mut self, stored: Option<u64>) -> Result<(), Fatal> {
         let next = stored.map_or(0, |last| last.saturating_add(1));
-        if next < self.first {
+        let known = self.groups.as_ref().map_or(0, Groups::stored);
+        if next < self.first.max(known) {
             return Err(Fatal::StreamLost);
+        }
+        if let Some(groups) = &mut self.groups {
+            groups.stored_through(next)?;
         }
         self.stored_before = self.stored_before.max(next);
         while self.first < next && !self.entries.is_empty() {
@@ -188,13 +220,16 @@ impl Outbox {
         }
     }
 
-    /// Writes the frames of a data-channel message: at most `max_frames` of them, and about 16 KiB. Returns how many frames
-    /// and payload bytes it has; no frames when nothing is left to send.
+    /// Writes the frames of a data-channel message: at most `max_frames` of them, and about 16 KiB; or one group of as many
+    /// messages. Returns how many messages and payload bytes it has; none when nothing can be sent now.
     pub(super) fn write_message(
         &mut self,
         max_frames: usize,
         out: &mut Vec<u8>,
     ) -> Result<(u64, u64), Fatal> {
+        if self.groups.is_some() {
+            return self.write_group(max_frames, out);
+        }
         let (mut frames, mut bytes) = (0, 0);
         while (frames as usize) < max_frames
             && let Some(entry) = self.entries.get(self.sent)
@@ -214,36 +249,116 @@ impl Outbox {
         Ok((frames, bytes))
     }
 
-    /// The relay accepted a message.
-    pub(super) fn accepted(&mut self, producer_seq: u64, seq: Option<Seq>) {
+    fn write_group(&mut self, max_messages: usize, out: &mut Vec<u8>) -> Result<(u64, u64), Fatal> {
+        let Some((key, group)) = self.group_at(self.sent, max_messages)? else {
+            return Ok((0, 0));
+        };
+        let payloads = self.payloads(self.sent, usize::from(group.count));
+        if let Some(index) = payloads
+            .iter()
+            .position(|payload| payload.len() > self.max_payload)
+        {
+            return Err(Fatal::TooLarge(group.first.saturating_add(index as u64)));
+        }
+        let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
+        debug_assert_eq!(Some(key), self.key(), "hello named the key");
+        frames::group(&group, payloads, out);
+        self.sent += usize::from(group.count);
+        Ok((u64::from(group.count), bytes))
+    }
+
+    fn payloads(&self, from: usize, count: usize) -> Vec<&[u8]> {
+        let entries = self.entries.iter().skip(from).take(count);
+        entries.map(|entry| entry.payload.as_slice()).collect()
+    }
+
+    /// The group that begins with this entry: the one that was signed, or a new one of at most so many messages. `None` while
+    /// there is no message, or not all of a group that an earlier run signed.
+    fn group_at(
+        &mut self,
+        index: usize,
+        max_messages: usize,
+    ) -> Result<Option<(PublicKey, SealedGroup)>, Fatal> {
+        let number = self.first.saturating_add(index as u64);
+        let Some(groups) = &mut self.groups else {
+            return Ok(None);
+        };
+        let waiting = self.entries.iter().skip(index);
+        let key = groups.public_key();
+        if let Some(group) = groups.of(number) {
+            let payloads: Vec<&[u8]> = waiting
+                .take(usize::from(group.count))
+                .map(|entry| entry.payload.as_slice())
+                .collect();
+            if payloads.len() < usize::from(group.count) {
+                return Ok(None);
+            }
+            groups.check(number, &payloads)?;
+            return Ok(Some((key, group)));
+        }
+        let max = max_messages.min(groups.max_messages());
+        let (mut payloads, mut bytes): (Vec<&[u8]>, usize) = (Vec::new(), 0);
+        for entry in waiting.take(max) {
+            bytes += entry.payload.len();
+            if !payloads.is_empty() && bytes > MAX_COALESCE_BYTES {
+                break;
+            }
+            payloads.push(&entry.payload);
+        }
+        if payloads.is_empty() {
+            return Ok(None);
+        }
+        groups.seal(&payloads).map(|group| Some((key, group)))
+    }
+
+    /// The relay accepted a message, or `count` of a group.
+    pub(super) fn accepted(
+        &mut self,
+        producer_seq: u64,
+        seq: Option<Seq>,
+        count: Option<u64>,
+    ) -> Result<(), Fatal> {
         let Some(index) = producer_seq
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok())
         else {
-            return;
+            return Ok(());
         };
-        if index >= self.sent {
-            return;
+        let count = usize::try_from(count.unwrap_or(1)).unwrap_or(usize::MAX);
+        let end = index.saturating_add(count);
+        if end > self.sent || count == 0 {
+            return Ok(());
         }
-        if let Some(entry) = self.entries.get_mut(index) {
-            entry.seq = seq;
-            self.answered = self.answered.max(index + 1);
+        for (offset, entry) in self.entries.iter_mut().skip(index).take(count).enumerate() {
+            entry.seq = seq.map(|seq| Seq(seq.0.saturating_add(offset as u64)));
         }
+        self.answered = self.answered.max(end);
         // Without a seq it was stored before, and so was everything before it.
         if seq.is_none() {
-            for _ in 0..=index {
+            for _ in 0..end {
                 self.drop_first(None);
             }
+            return self.release_groups();
+        }
+        Ok(())
+    }
+
+    /// Groups whose messages have left are stored.
+    fn release_groups(&mut self) -> Result<(), Fatal> {
+        match &mut self.groups {
+            Some(groups) => groups.stored_through(self.first),
+            None => Ok(()),
         }
     }
 
     /// Every message of the stream below `mark` is stored.
-    pub(super) fn committed(&mut self, mark: Seq) {
+    pub(super) fn committed(&mut self, mark: Seq) -> Result<(), Fatal> {
         while let Some(seq) = self.entries.front().and_then(|first| first.seq)
             && seq < mark
         {
             self.drop_first(Some(seq));
         }
+        self.release_groups()
     }
 
     /// Sends again from the first message that was not answered.
@@ -267,40 +382,60 @@ impl Outbox {
         (self.next_post, self.post_end) = (self.first, self.first);
     }
 
-    /// Returns the message to post next: the first one that the edge does not have; else again the last that it has, to
-    /// learn whether it is stored, and so all before it.
-    pub(crate) fn post(&mut self) -> Option<Post<'_>> {
+    /// Returns the message or group to post next: the first one that the edge does not have; else again the last that it has,
+    /// to learn whether it is stored, and so all before it.
+    pub(crate) fn post(&mut self) -> Result<Option<Post<'_>>, Fatal> {
         self.next_post = self.next_post.max(self.first);
         if self.post_end <= self.first {
             self.post_end = self.first.saturating_add(MAX_POSTED_TOGETHER);
         }
         let end = self.end().min(self.post_end);
         if self.first >= end {
-            return None;
+            return Ok(None);
         }
-        let producer_seq = self.next_post.min(end - 1);
-        let index = usize::try_from(producer_seq - self.first).ok()?;
-        let at_once = producer_seq + 1 < end;
-        let payload = &self.entries.get(index)?.payload;
-        Some(Post {
-            producer_seq,
-            payload,
-            at_once,
-        })
+        let number = self.next_post.min(end - 1);
+        let signed_from = self.groups.as_ref().map(|groups| groups.of(number));
+        // What was signed is posted from its group's beginning on.
+        let number = signed_from.flatten().map_or(number, |group| group.first);
+        let Some(index) = number
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok())
+        else {
+            return Ok(None);
+        };
+        let signed = match signed_from {
+            None => None,
+            Some(_) => match self.group_at(index, usize::MAX)? {
+                Some(signed) => Some(signed),
+                None => return Ok(None),
+            },
+        };
+        let count = signed.map_or(1, |(_, group)| usize::from(group.count));
+        Ok(Some(Post {
+            producer_seq: number,
+            at_once: number.saturating_add(count as u64) < end,
+            payloads: self.payloads(index, count),
+            signed,
+        }))
     }
 
     /// The edge answered a post. Returns whether the next post should wait, since the edge has everything.
-    pub(super) fn posted(&mut self, producer_seq: u64, answer: PostAnswer) -> bool {
-        self.next_post = self.next_post.max(producer_seq.saturating_add(1));
+    pub(super) fn posted(&mut self, producer_seq: u64, answer: PostAnswer) -> Result<bool, Fatal> {
+        let group = self.groups.as_ref().and_then(|groups| groups.of(producer_seq));
+        let posted_end = producer_seq.saturating_add(group.map_or(1, |group| u64::from(group.count)));
+        self.next_post = self.next_post.max(posted_end);
         match answer {
             PostAnswer::Stored(seq) => {
-                while self.first <= producer_seq && !self.entries.is_empty() {
-                    let is_it = self.first == producer_seq;
-                    self.drop_first(seq.filter(|_| is_it));
+                while self.first < posted_end && !self.entries.is_empty() {
+                    let place = self.first.checked_sub(producer_seq);
+                    let own = seq
+                        .zip(place)
+                        .map(|(seq, place)| Seq(seq.0.saturating_add(place)));
+                    self.drop_first(own);
                 }
-                false
+                self.release_groups().map(|()| false)
             }
-            PostAnswer::Kept => self.next_post >= self.end().min(self.post_end),
+            PostAnswer::Kept => Ok(self.next_post >= self.end().min(self.post_end)),
         }
     }
 
@@ -311,6 +446,12 @@ impl Outbox {
             if next < self.first {
                 return Err(Fatal::StreamLost);
             }
+            // What was signed in another run, and is not known here, can be neither repeated nor followed.
+            if let Some(groups) = &self.groups
+                && !groups.may_begin_at(next)
+            {
+                return Err(Fatal::ChainLost);
+            }
         }
         (self.next_post, self.post_end) = (self.first, self.first);
         Ok(())
@@ -318,112 +459,5 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outbox(messages: usize) -> Outbox {
-        let mut outbox = Outbox::new(ProducerId([7; 16]));
-        for number in 0..messages {
-            outbox.publish(vec![number as u8]).unwrap();
-        }
-        outbox
-    }
-
-    fn send_all(outbox: &mut Outbox) -> u64 {
-        outbox.write_message(usize::MAX, &mut Vec::new()).unwrap().0
-    }
-
-    #[test]
-    fn messages_leave_when_the_mark_is_above_them() {
-        let mut outbox = outbox(3);
-        outbox.welcome(None, 65_536).unwrap();
-        assert_eq!(send_all(&mut outbox), 3);
-        for number in 0..3 {
-            outbox.accepted(number, Some(Seq(10 + number)));
-        }
-        outbox.committed(Seq(12));
-        assert_eq!(outbox.len(), 1);
-        let stored: Vec<_> = std::iter::from_fn(|| outbox.next_stored()).collect();
-        assert_eq!(
-            stored.iter().map(|one| one.seq).collect::<Vec<_>>(),
-            [Some(Seq(10)), Some(Seq(11))]
-        );
-    }
-
-    #[test]
-    fn a_new_session_sends_what_is_not_stored_again() {
-        let mut outbox = outbox(3);
-        outbox.welcome(None, 65_536).unwrap();
-        send_all(&mut outbox);
-        outbox.accepted(0, Some(Seq(0)));
-        outbox.accepted(1, Some(Seq(1)));
-        outbox.welcome(Some(0), 65_536).unwrap();
-        outbox.committed(Seq(99));
-        assert_eq!(outbox.len(), 2, "seqs of an earlier session count for nothing");
-        assert_eq!(send_all(&mut outbox), 2);
-    }
-
-    #[test]
-    fn a_relay_that_has_less_than_was_stored_is_fatal() {
-        let mut outbox = outbox(3);
-        outbox.welcome(Some(1), 65_536).unwrap();
-        assert_eq!(outbox.welcome(Some(0), 65_536), Err(Fatal::StreamLost));
-    }
-
-    #[test]
-    fn an_earlier_run_of_the_producer_counts() {
-        let mut outbox = outbox(2);
-        outbox.welcome(Some(4), 65_536).unwrap();
-        assert!(outbox.len() == 0);
-        for _ in 2..5 {
-            outbox.publish(vec![1]).unwrap();
-            assert!(outbox.len() == 0, "it is stored already");
-        }
-        assert_eq!(outbox.publish(vec![1]), Ok(5));
-        assert_eq!(outbox.len(), 1);
-        assert_eq!(std::iter::from_fn(|| outbox.next_stored()).count(), 5);
-    }
-
-    #[test]
-    fn the_room_is_bounded() {
-        let mut outbox = outbox(0);
-        let refused = (0..).find_map(|_| outbox.publish(vec![0; 60_000]).err());
-        assert_eq!(refused, Some(PublishError::Full));
-        assert!(outbox.bytes < MAX_UNSTORED_BYTES + 60_000);
-        assert_eq!(
-            outbox.publish(vec![0; 65_537]),
-            Err(PublishError::TooLarge(65_537))
-        );
-    }
-
-    #[test]
-    fn posts_go_on_until_the_last_one_is_stored() {
-        let mut outbox = outbox(3);
-        outbox.begin_posting();
-        let mut posts = vec![];
-        while let Some(post) = outbox.post() {
-            posts.push((post.producer_seq, post.at_once));
-            let is_last = !post.at_once;
-            let answer = if is_last {
-                PostAnswer::Stored(Some(Seq(9)))
-            } else {
-                PostAnswer::Kept
-            };
-            outbox.posted(posts.last().unwrap().0, answer);
-        }
-        assert_eq!(posts, [(0, true), (1, true), (2, false)]);
-        assert!(outbox.len() == 0);
-        assert_eq!(
-            std::iter::from_fn(|| outbox.next_stored()).last().unwrap().seq,
-            Some(Seq(9))
-        );
-    }
-
-    #[test]
-    fn a_message_that_the_edge_only_keeps_is_asked_for_again() {
-        let mut outbox = outbox(1);
-        outbox.begin_posting();
-        assert!(outbox.posted(0, PostAnswer::Kept), "it waits");
-        assert_eq!(outbox.post().unwrap().producer_seq, 0);
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -11,14 +11,16 @@ mod relay_frames;
 use super::failure::{Failure, Fatal};
 use super::feed::{Feed, FeedEvent, Reading};
 use super::frames;
+use super::groups::{KeptChain, SealedGroup, Signing};
 use super::limits::{
     FALLBACK_BACKOFF, MAX_PAUSE_MS, PING_AFTER_MS, SESSION_BACKOFF, STEADY_SESSION_MS, WELCOME_TIMEOUT_MS,
 };
-use super::message::Message;
+use super::message::{Message, MessageSignature};
 use super::outbox::{Outbox, PostAnswer, PublishError, Stored};
 use super::pacer::Pacer;
 use super::turns::ByHttp;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::proof::AnchorRef;
 
@@ -27,8 +29,12 @@ use streamchain_protocol::proof::AnchorRef;
 pub(crate) struct ClientOptions {
     /// Under which producer id it publishes; `None` when it does not.
     pub(crate) producer: Option<ProducerId>,
+    /// What it signs with what it publishes; `None` when it signs nothing.
+    pub(crate) signing: Option<Signing>,
     /// What it reads; `None` when it does not.
     pub(crate) read: Option<Reading>,
+    /// Whether it reads the signatures of messages too.
+    pub(crate) signatures: bool,
     /// Whether it uses HTTP alone.
     pub(crate) http_only: bool,
 }
@@ -68,6 +74,8 @@ pub(crate) enum Input<'a> {
     Posted(u64, Result<PostAnswer, Failure>),
     /// A stored message came by [`Command::Follow`].
     Followed(Message),
+    /// The signature of the messages that come next by [`Command::Follow`].
+    FollowedSignature(MessageSignature),
     /// The state of the stream, which comes before the first message of [`Command::Follow`].
     FollowState(streamchain_protocol::ids::Epoch),
     /// The events of [`Command::Follow`] ended.
@@ -123,6 +131,9 @@ pub(crate) struct StreamClient {
     http_only: bool,
     outbox: Option<Outbox>,
     feed: Option<Feed>,
+    signatures: bool,
+    /// The signature that came last, whose messages follow it.
+    signature: Option<Arc<MessageSignature>>,
     http: ByHttp,
     pacer: Pacer,
     /// Frames that are sent before messages.
@@ -145,8 +156,12 @@ impl StreamClient {
             session: 0,
             failures: 0,
             http_only: options.http_only,
-            outbox: options.producer.map(Outbox::new),
+            outbox: options
+                .producer
+                .map(|producer| Outbox::new(producer, options.signing.clone())),
             feed: options.read.map(Feed::new),
+            signatures: options.signatures,
+            signature: None,
             http: ByHttp::default(),
             pacer: Pacer::default(),
             control: VecDeque::new(),
@@ -183,8 +198,19 @@ impl StreamClient {
     }
 
     /// Returns what there is to post, at [`Command::Post`].
-    pub(crate) fn post(&mut self) -> Option<super::outbox::Post<'_>> {
-        self.outbox.as_mut()?.post()
+    pub(crate) fn post(&mut self) -> Result<Option<super::outbox::Post<'_>>, Fatal> {
+        self.outbox.as_mut().map_or(Ok(None), Outbox::post)
+    }
+
+    /// Takes the groups that were signed since the last call: to be kept before what [`Self::next_send`] or [`Self::post`]
+    /// returned is sent, if a later run is to go on behind them.
+    pub(crate) fn take_unkept(&mut self) -> Vec<SealedGroup> {
+        self.outbox.as_mut().map(Outbox::take_unkept).unwrap_or_default()
+    }
+
+    /// Returns where the chain of the producer's groups stands; `None` when nothing is signed.
+    pub(crate) fn chain(&self) -> Option<KeptChain> {
+        self.outbox.as_ref().and_then(Outbox::chain)
     }
 
     /// Returns who numbers the messages.
@@ -251,7 +277,9 @@ impl StreamClient {
             Input::History(answer) => self.history(answer, now_ms, bits)?,
             Input::Posted(producer_seq, answer) => self.posted(producer_seq, answer, now_ms, bits)?,
             Input::Followed(message) => self.followed(message),
+            Input::FollowedSignature(signature) => self.signature = Some(Arc::new(signature)),
             Input::FollowState(epoch) => {
+                self.signature = None;
                 if let Some(feed) = &mut self.feed {
                     feed.enter(epoch);
                 }
@@ -331,16 +359,19 @@ impl StreamClient {
         self.control.clear();
         // From here on the session brings what comes: two sources could be of different epochs.
         self.stop_following();
+        self.signature = None;
         self.control.push_back(frames::abilities());
         match &self.outbox {
             Some(outbox) => {
-                self.control.push_back(frames::hello(outbox.producer()));
+                self.control
+                    .push_back(frames::hello(outbox.producer(), outbox.key()));
                 self.link = Link::Greeting(now_ms.saturating_add(WELCOME_TIMEOUT_MS));
             }
             None => self.is_open(now_ms),
         }
         if let Some(feed) = &mut self.feed {
-            self.control.push_back(frames::subscribe(feed.resume()));
+            self.control
+                .push_back(frames::subscribe(feed.resume(), self.signatures));
         }
     }
 
@@ -398,6 +429,15 @@ impl StreamClient {
             Route::None
         });
         self.pause_link(failure, now_ms, bits);
+    }
+
+    /// A message with the signature that it is under, if that came before it.
+    fn with_signature(&self, message: Message) -> Message {
+        let signature = self
+            .signature
+            .clone()
+            .filter(|signature| signature.covers(message.seq));
+        Message { signature, ..message }
     }
 
     fn set_route(&mut self, route: Route) {

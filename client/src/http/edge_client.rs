@@ -1,11 +1,12 @@
 //! One edge, and the credentials for it.
 
 use super::token::Token;
-use crate::core::{Failure, Fatal};
+use crate::core::{Failure, Fatal, SignGroups};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_protocol::ids::StreamRef;
@@ -31,6 +32,10 @@ pub struct EdgeClient {
     http: Client,
     base: String,
     token: Arc<Mutex<Option<Token>>>,
+    /// The key that the guest is, where a guest is made.
+    pub(super) key: Option<Arc<dyn SignGroups>>,
+    /// How far the edge's clock is ahead of the one here, seconds.
+    pub(super) ahead_s: Arc<AtomicI64>,
 }
 
 /// The answer that opens a session.
@@ -93,6 +98,12 @@ pub(super) fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure 
     }
 }
 
+/// Seconds since the Unix epoch, by this machine's clock.
+pub(super) fn wall_clock() -> UnixSec {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixSec(now.as_secs())
+}
+
 pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Failure {
     Failure::NoEdge(format!("unreadable answer: {error}"))
 }
@@ -122,52 +133,88 @@ impl EdgeClient {
             http,
             base: edge.trim_end_matches('/').to_owned(),
             token: Arc::new(Mutex::new(token.map(Token::new))),
+            key: None,
+            ahead_s: Arc::default(),
         })
     }
 
-    fn token(&self) -> MutexGuard<'_, Option<Token>> {
+    /// Returns the same client, which becomes the guest that this key is if it has no credentials.
+    pub fn with_key(self, key: Arc<dyn SignGroups>) -> Self {
+        Self {
+            key: Some(key),
+            ..self
+        }
+    }
+
+    /// Returns whether it has credentials: those that it was given, or a guest's.
+    pub fn has_token(&self) -> bool {
+        self.token().is_some()
+    }
+
+    /// Returns the URL of the edge without a slash at its end.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(super) fn token(&self) -> MutexGuard<'_, Option<Token>> {
         // Nothing panics while it is held.
         self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn set_token(&self, text: &str) {
+        *self.token() = Some(Token::new(text));
+    }
+
+    /// Begins a request without credentials.
+    pub(super) fn bare_request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
     /// Begins a request with the credentials, if there are any.
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        let request = self.bare_request(method, path);
         match self.token().as_ref() {
             Some(token) => request.bearer_auth(&token.text),
             None => request,
         }
     }
 
-    /// Sends a request and reads the whole answer; one that is not a success is a failure. A guest's new token is kept.
-    pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Answered, Failure> {
+    /// Sends a request and reads the whole answer, with its status.
+    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<(u16, Answered), Failure> {
         let sent = request.timeout(TIMEOUT).send().await;
         let mut response = sent.map_err(|error| no_edge(&error))?;
         let status = response.status().as_u16();
         let body = whole(&mut response).await?;
-        let headers = response.headers();
+        let headers = response.headers().clone();
+        Ok((status, Answered { headers, body }))
+    }
+
+    /// Sends a request and reads the whole answer; one that is not a success is a failure. A guest's new token is kept.
+    pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Answered, Failure> {
+        let (status, Answered { headers, body }) = self.ask(request).await?;
         if !(200..300).contains(&status) {
-            return Err(refusal(status, headers, &body));
+            return Err(refusal(status, &headers, &body));
         }
         if let Some(token) = headers.get(NEW_TOKEN).and_then(|value| value.to_str().ok()) {
             *self.token() = Some(Token::new(token));
         }
-        Ok(Answered {
-            headers: headers.clone(),
-            body,
-        })
+        Ok(Answered { headers, body })
     }
 
     /// Renews the token if it is about to end. One that can't be renewed is used until it ends.
     pub(super) async fn renew(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = UnixSec(now.as_secs());
+        let now = wall_clock();
         if self
             .token()
             .as_ref()
             .is_some_and(|token| token.wants_renewal(now))
         {
             let _ = self.new_token("/v1/auth/token").await;
+            return;
+        }
+        let ends = self.token().as_ref().is_some_and(|token| token.guest_ends(now));
+        if ends && self.is_own_guest() {
+            let _ = self.prove_guest().await;
         }
     }
 
@@ -176,7 +223,10 @@ impl EdgeClient {
         if self.token().is_some() {
             return Ok(());
         }
-        self.new_token("/v1/auth/guest").await
+        match self.key {
+            Some(_) => self.prove_guest().await,
+            None => self.new_token("/v1/auth/guest").await,
+        }
     }
 
     async fn new_token(&self, path: &str) -> Result<(), Failure> {

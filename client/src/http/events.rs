@@ -1,15 +1,16 @@
 //! Server-sent events of a stream.
 
 use super::edge_client::{EdgeClient, Method, no_edge, refusal, unreadable};
-use crate::core::{EventStreamParser, Failure, Message, ServerEvent};
+use crate::core::{EventStreamParser, Failure, Message, MessageSignature, ServerEvent};
 use reqwest::Response;
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::time::Duration;
-use streamchain_protocol::ids::{Seq, StreamRef};
+use streamchain_protocol::ids::{ProducerId, Seq, StreamRef};
+use streamchain_protocol::signed::{GroupHeader, PublicKey, Signature};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Omitted;
-use streamchain_protocol::{Address, Bytes};
+use streamchain_protocol::{Address, B256, Bytes};
 
 /// The edge sends a comment at least every 15 s; a response that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(40);
@@ -46,11 +47,24 @@ impl EdgeClient {
         from: Option<Seq>,
         cursor: Option<&str>,
     ) -> Result<Events, Failure> {
+        let from = from.map(|from| format!("from={from}"));
+        self.open_events(stream, &from.unwrap_or_default(), cursor).await
+    }
+
+    /// Opens the event stream from a seq, with the signatures of the messages.
+    pub async fn signed_events(&self, stream: &StreamRef, from: Seq) -> Result<Events, Failure> {
+        self.open_events(stream, &format!("from={from}&signatures=1"), None)
+            .await
+    }
+
+    async fn open_events(
+        &self,
+        stream: &StreamRef,
+        query: &str,
+        cursor: Option<&str>,
+    ) -> Result<Events, Failure> {
         self.renew().await;
-        let path = match from {
-            Some(from) => format!("/v1/streams/{stream}/events?from={from}"),
-            None => format!("/v1/streams/{stream}/events"),
-        };
+        let path = format!("/v1/streams/{stream}/events?{query}");
         let mut request = self
             .request(Method::GET, &path)
             .header("accept", "text/event-stream");
@@ -105,5 +119,35 @@ pub(crate) fn message(event: &ServerEvent) -> Result<Message, Failure> {
         author: shown.author,
         payload: shown.payload.to_vec(),
         erased: shown.erased,
+        signature: None,
+    })
+}
+
+/// The event `signature`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownSignature {
+    seq: Seq,
+    count: u16,
+    producer: ProducerId,
+    producer_seq: u64,
+    previous: B256,
+    key: PublicKey,
+    signature: Signature,
+}
+
+/// Returns what a `signature` event says of the messages that follow it.
+pub(crate) fn signature(event: &ServerEvent) -> Result<MessageSignature, Failure> {
+    let shown: ShownSignature = serde_json::from_str(&event.data).map_err(|error| unreadable(&error))?;
+    Ok(MessageSignature {
+        seq: shown.seq,
+        producer: shown.producer,
+        producer_seq: shown.producer_seq,
+        header: GroupHeader {
+            count: shown.count,
+            previous: shown.previous,
+            key: shown.key,
+            signature: shown.signature,
+        },
     })
 }

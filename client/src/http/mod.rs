@@ -7,9 +7,12 @@ mod edge_client;
 mod events;
 mod history;
 mod publish;
+mod signing;
 mod token;
 
 pub use edge_client::{EdgeClient, Method, SessionAnswer};
 pub use events::Events;
-pub(crate) use events::message;
+pub(crate) use events::{message, signature};
 pub use history::Page;
+pub(crate) use publish::Posted;
+pub use signing::{AuthorKey, NoSigning};

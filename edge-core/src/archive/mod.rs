@@ -8,11 +8,13 @@
 //! - what was erased stays erased: a note of it is kept until no pack has the payload;
 //! - an object that no row names is one that the job at work put, or is about to delete.
 
+mod failures;
 mod fullness;
 mod job;
 mod packing;
 mod plan;
 
+pub use failures::{Failures, Work};
 pub use fullness::Fullness;
 pub use job::{Job, Source, Step};
 pub use packing::{Built, PackRow, Packer, PackingError, rewrite};

@@ -38,7 +38,7 @@ struct Kept {
 impl Kept {
     fn counts(&self, wanted: &Wanted, now: UnixMs) -> bool {
         let relay = &self.placed.chosen.relay;
-        let is_there = match self.placed.joins {
+        let is_there = match self.placed.follows {
             true => wanted.serving.contains(relay) && !wanted.barred.contains(relay),
             false => wanted.current.as_ref() == Some(relay),
         };
@@ -55,7 +55,7 @@ pub struct Choice {
     /// Whether the relay shares streams with others.
     pub shares: bool,
     /// Whether it takes the stream from the relays that have it.
-    pub joins: bool,
+    pub follows: bool,
     /// Relays that had the stream and are alive no more.
     pub gone: Vec<RelayId>,
 }
@@ -65,7 +65,7 @@ impl Choice {
         Self {
             chosen: placed.of_session(session),
             shares: placed.shares,
-            joins: placed.joins,
+            follows: placed.follows,
             gone: placed.gone.clone(),
         }
     }

@@ -152,7 +152,7 @@ pub struct Placed {
     pub shares: bool,
     /// Whether it takes the stream from the relays that have it, so that their sessions stay.
     #[serde(default)]
-    pub joins: bool,
+    pub follows: bool,
     /// Relays that had the stream and are alive no more.
     #[serde(default)]
     pub gone: Vec<RelayId>,
@@ -234,7 +234,7 @@ impl Directory {
             lease.sent = lease.sent.saturating_add(*count);
         }
         let client = wanted.client.map(Point::from);
-        let (relay, why, joins) = match self.staying(wanted, now) {
+        let (relay, why, follows) = match self.staying(wanted, now) {
             Some(relay) => {
                 let why = self.why(relay, Reason::Stays, client);
                 (relay.clone(), why, false)
@@ -250,7 +250,7 @@ impl Directory {
             shards: if *spreads { shards.clone() } else { Vec::new() },
             room: lease.room(),
             shares: lease.shares(),
-            joins,
+            follows,
             gone,
             chosen: lease.chosen(relay, wanted.stream, why)?,
         })
@@ -269,11 +269,11 @@ impl Directory {
             |relay: &RelayId| wanted.serving.contains(relay) || wanted.current.as_ref() == Some(relay);
         let relays = self.relays.entries().iter();
         let alive: Vec<&(RelayId, Lease)> = relays.filter(|(_, lease)| lease.is_alive(now)).collect();
-        let joins = alive
+        let follows = alive
             .iter()
             .any(|(relay, lease)| lease.shares() && has_stream(relay));
         let may_get = |(relay, lease): &&&(RelayId, Lease)| {
-            !joins || lease.shares() && (!wanted.is_full || has_stream(relay))
+            !follows || lease.shares() && (!wanted.is_full || has_stream(relay))
         };
         let pool: Vec<&(RelayId, Lease)> = alive.iter().filter(may_get).copied().collect();
         let is_barred = |(relay, _): &&(RelayId, Lease)| wanted.barred.contains(relay);
@@ -281,23 +281,23 @@ impl Directory {
         if pool.is_empty() {
             pool = barred;
         }
-        let score = |(relay, lease): &&(RelayId, Lease)| lease.score(relay, wanted, client);
-        let least = pool.iter().map(score).min()?;
+        let scored = pool
+            .iter()
+            .map(|(relay, lease)| (lease.score(relay, wanted, client), relay));
+        let scored: Vec<(Score, &RelayId)> = scored.collect();
+        let least = scored.iter().map(|(score, _)| *score).min()?;
         // Equals are taken in an order that depends on the stream (rendezvous hashing), always the same way.
         let rank = |relay: &RelayId| keccak256([relay.as_str().as_bytes(), &wanted.stream.0].concat());
-        let equals = pool.iter().filter(|one| score(one) == least);
-        let (relay, _) = equals.min_by_key(|(relay, _)| rank(relay))?;
-        let is_as_near = |one: &&&(RelayId, Lease)| {
-            let (is_full, band, ..) = score(one);
-            !is_full && band == least.1
-        };
+        let equals = scored.iter().filter(|(score, _)| *score == least);
+        let (_, relay) = equals.min_by_key(|(_, relay)| rank(relay))?;
+        let is_as_near = |(score, _): &&(Score, &RelayId)| !score.0 && score.1 == least.1;
         let reason = match least {
             (true, ..) => Reason::AllFull,
             (false, _, false, _) => Reason::HasStream,
-            _ if pool.iter().filter(is_as_near).count() > 1 => Reason::LeastLoaded,
+            _ if scored.iter().filter(is_as_near).count() > 1 => Reason::LeastLoaded,
             _ => Reason::Nearest,
         };
-        Some((relay.clone(), self.why(relay, reason, client), joins))
+        Some(((*relay).clone(), self.why(relay, reason, client), follows))
     }
 
     fn why(&self, relay: &RelayId, reason: Reason, client: Option<Point>) -> Why {

@@ -53,7 +53,7 @@ fn place(directory: &mut Directory, wanted: &Wanted) -> (RelayId, Reason, bool) 
     (
         placed.chosen.relay,
         placed.chosen.why.unwrap().reason,
-        placed.joins,
+        placed.follows,
     )
 }
 
@@ -156,7 +156,7 @@ fn a_relay_that_shares_nothing_keeps_its_streams_to_itself() {
     let moved = directory
         .place(&of(Some("eu"), &["eu"], at(LONDON)), later)
         .unwrap();
-    assert_eq!((moved.chosen.relay, moved.joins), (id("old"), false));
+    assert_eq!((moved.chosen.relay, moved.follows), (id("old"), false));
     assert_eq!(moved.gone, [id("eu")]);
 }
 
@@ -250,7 +250,7 @@ proptest! {
         }
         let has_stream = |index: usize| serving.contains(&index) || current == Some(index);
         let is_shared = (0..relays.len()).any(|index| is_alive(index) && has_stream(index));
-        prop_assert_eq!(placed.joins, is_shared);
+        prop_assert_eq!(placed.follows, is_shared);
         prop_assert!(!is_shared || shares(&chosen));
         prop_assert!(!(is_shared && is_full) || has_stream(chosen));
         // One that has room and the stream, in the client's own place, is passed over only for another one like it.

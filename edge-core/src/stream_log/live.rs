@@ -31,6 +31,8 @@ pub(super) struct Live {
     unsaved: SortedMap<ProducerKey, ProducerMark>,
     /// Encoded bytes of the batches since then.
     unsaved_bytes: u64,
+    /// How often the two above were changed.
+    noted: u64,
 }
 
 impl Live {
@@ -40,7 +42,18 @@ impl Live {
             state,
             unsaved: SortedMap::default(),
             unsaved_bytes: 0,
+            noted: 0,
         }
+    }
+
+    /// Returns a number that is another one once anything of producers was noted or written.
+    pub(super) fn noted(&self) -> u64 {
+        self.noted
+    }
+
+    /// Returns the stream with another row.
+    pub(super) fn with_state(self, state: LogState) -> Self {
+        Self { state, ..self }
     }
 
     /// Reads the stream's row, and applies the batches that it lacks.
@@ -87,6 +100,7 @@ impl Live {
     }
 
     fn note_producers(&mut self, marks: SortedMap<ProducerKey, ProducerMark>, bytes: usize) {
+        self.noted += 1;
         for (producer, mark) in marks {
             self.unsaved.insert(producer, mark);
         }
@@ -120,6 +134,7 @@ impl Live {
 
     /// Writes the rows of the producers. The stream's row has to be written in the same step.
     pub(super) fn save_producers<S: LogStore>(&mut self, store: &S) -> Result<(), S::Error> {
+        self.noted += 1;
         for (producer, mark) in std::mem::take(&mut self.unsaved) {
             store.put_producer(producer, mark)?;
         }

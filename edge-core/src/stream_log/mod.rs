@@ -38,7 +38,7 @@ pub use chunk::{MAX_CHUNK_BYTES, chunk_batches, chunk_entry};
 pub use error::{LogError, Refusal};
 pub use inbox_shares::InboxShares;
 pub use leadership::{Acquiring, Asking, Follow};
-pub use offers::{PendingRun, Run};
+pub use offers::{FlushedSegments, PendingRun, Run};
 pub use outbox::{FLUSH_BACKOFF, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use schedule::{GATHER_MS, Pace, Schedule};
@@ -116,22 +116,24 @@ impl<S: LogStore> StreamLog<S> {
 
     /// Runs a step that may commit. What it did to the stream counts only if it succeeds.
     fn change_live<T>(&self, step: impl FnOnce(&mut Live, &S) -> Step<T, S>) -> Step<T, S> {
-        let before = self.load()?.ok_or(Refusal::NoSuchStream)?;
-        let mut live = before.clone();
+        let mut live = self.load()?.ok_or(Refusal::NoSuchStream)?;
+        let (before, noted) = (live.state.clone(), live.noted());
         let outcome = step(&mut live, &self.store).and_then(|outcome| {
             let is_far_ahead = live.is_far_ahead();
             if is_far_ahead {
                 live.save_producers(&self.store).map_err(LogError::Store)?;
             }
-            if is_far_ahead || live.state.needs_row(&before.state) {
+            if is_far_ahead || live.state.needs_row(&before) {
                 self.store.put_state(&live.state).map_err(LogError::Store)?;
             }
             Ok(outcome)
         });
-        self.live.replace(Some(match outcome {
-            Ok(_) => live,
-            Err(_) => before,
-        }));
+        // Most steps that fail are refused before anything is noted of producers. What cannot be taken back is read again.
+        self.live.replace(match outcome {
+            Ok(_) => Some(live),
+            Err(_) if live.noted() == noted => Some(live.with_state(before)),
+            Err(_) => None,
+        });
         outcome
     }
 

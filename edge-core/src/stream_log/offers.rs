@@ -1,13 +1,19 @@
 //! From the database to the rounds: which run the batcher is offered.
 //!
-//! What always holds: a run begins where the batcher said that the next one does, and covers whole segments of the
-//! database up to one that is flushed; what the batcher took is not offered again until there is more. Asking again after
-//! a crash is harmless: an offer replaces the one before.
+//! What always holds: a run that the batcher takes begins where it says that the next one does, and covers whole segments of
+//! the database up to one that is flushed; what the batcher took is not offered again until there is more. Asking again
+//! after a crash is harmless: an offer replaces the one before.
+//!
+//! The last run that was taken is mostly in a round by the time of the next offer, so the next one is offered behind it. If
+//! it is not, the batcher says where it begins, and the whole is offered.
 
 use super::state::{LogState, RunMarks};
 use alloy_primitives::B256;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::proof::merkle;
+use streamchain_protocol::proof::{Segment, merkle};
+
+/// Most segments whose roots are remembered for the next offer: some minutes of a busy stream.
+const MAX_REMEMBERED: usize = 64;
 
 /// Where the next run is in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +57,31 @@ impl PendingRun {
     }
 }
 
+/// The newest segments that this instance wrote to the database: a run of them is made without asking it.
+#[derive(Debug, Clone, Default)]
+pub struct FlushedSegments(Vec<(Seq, u64, B256)>);
+
+impl FlushedSegments {
+    /// Notes that the database has a segment.
+    pub fn add(&mut self, segment: &Segment) {
+        let follows = self
+            .0
+            .last()
+            .is_none_or(|(first, count, _)| first.0 + count == segment.first.0);
+        if !follows || self.0.len() >= MAX_REMEMBERED {
+            self.0.clear();
+        }
+        self.0.push((segment.first, segment.count, segment.root));
+    }
+
+    /// Returns the run that waits, if all its segments are remembered.
+    pub fn run(&self, pending: PendingRun) -> Option<Run> {
+        let behind = self.0.iter().skip_while(|(first, ..)| *first < pending.first);
+        let run = pending.of_segments(behind.copied());
+        run.filter(|run| run.end() == pending.to)
+    }
+}
+
 impl Run {
     /// Returns the seq behind the last message.
     pub fn end(&self) -> Seq {
@@ -70,9 +101,11 @@ impl LogState {
 
     /// Returns the run that is to be offered.
     pub fn pending_run(&self) -> Option<PendingRun> {
-        let RunMarks { begin, offered, .. } = self.run?;
+        let RunMarks { from, begin, offered } = self.run?;
         let to = self.flushed;
-        (offered < to && begin < to).then_some(PendingRun { first: begin, to })
+        // A batcher that never put a run of the stream into a round may not know where the next one begins.
+        let first = if begin > from { offered.max(begin) } else { begin };
+        (offered < to && begin < to).then_some(PendingRun { first, to })
     }
 
     /// Returns whether the stream may still hear of rounds: messages were offered that are not final, as far as known here.

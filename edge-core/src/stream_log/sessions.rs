@@ -26,7 +26,7 @@ pub struct Destination<'a> {
     /// Whether the session's relay shares streams with others.
     pub shares: bool,
     /// Whether it takes the stream from the relays that have it.
-    pub joins: bool,
+    pub follows: bool,
     /// The stream's relays that were found to be alive no more.
     pub gone: &'a [RelayId],
 }
@@ -52,11 +52,11 @@ impl<S: LogStore> Sessions<'_, S> {
         to: &Destination<'_>,
     ) -> Result<bool, S::Error> {
         let (relay, now) = (&session.relay, session.created);
-        let is_known = state.assigned.as_ref() == Some(relay) || to.joins && state.is_serving(relay);
+        let is_known = state.assigned.as_ref() == Some(relay) || to.follows && state.is_serving(relay);
         if !is_known && state.assigned.as_ref() != to.seen {
             return Ok(false);
         }
-        if !to.joins && state.assigned.as_ref() != Some(relay) {
+        if !to.follows && state.assigned.as_ref() != Some(relay) {
             state.assigned = Some(relay.clone());
             state.serving.clear();
         }

@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = targets! {
     "client_frames", "what a client sends on a data channel", wire::client_frames;
     "relay_frames", "what a relay sends on a data channel", wire::relay_frames;
     "batch", "a relay's batch to the edge", wire::batch;
+    "bundle", "a relay's bundle of batches to the edge", wire::bundle;
     "records", "records as they are stored", wire::records;
     "stored_records", "records as they are stored, with erased messages", wire::stored_records;
     "pack", "a pack of the archive", wire::pack;

@@ -9,7 +9,7 @@ use streamchain_protocol::util::cbor::Reader;
 use streamchain_protocol::util::json;
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
 use streamchain_protocol::wire::{
-    Batch, Notice, Registration, decode_records, decode_stored_records, encode_records,
+    Batch, Bundle, Notice, Registration, decode_records, decode_stored_records, encode_records,
     encode_stored_records, erase_payloads,
 };
 
@@ -54,6 +54,15 @@ pub(super) fn batch(bytes: &[u8]) {
             Ok(batch),
             "what is written is read again"
         );
+    }
+}
+
+pub(super) fn bundle(bytes: &[u8]) {
+    if let Ok(bundle) = Bundle::decode(bytes) {
+        let written = bundle.encode();
+        let again = Bundle::decode(&written);
+        let again = again.as_ref().map(Bundle::batches);
+        assert_eq!(again, Ok(bundle.batches()), "what is written is read again");
     }
 }
 

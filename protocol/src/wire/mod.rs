@@ -1,6 +1,7 @@
 //! What goes over a wire between our parts: frames of the data channel, batches and notices between relay and edge.
 
 mod batch;
+mod bundle;
 pub mod frame;
 mod mesh;
 mod notice;
@@ -13,6 +14,7 @@ pub use crate::stored_record::{
 };
 pub use crate::util::cbor;
 pub use batch::Batch;
+pub use bundle::{Bundle, BundleAnswer};
 pub use mesh::{
     Acquired, FollowGrant, LinkReach, Location, LocationError, MAX_LINK_ADDRESSES, shard_of_session,
 };

@@ -1,6 +1,7 @@
 //! The commands beside `run`, a file each: what they take, and what they do.
 
 pub(crate) mod authors;
+pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod rebuild;
 mod trust;

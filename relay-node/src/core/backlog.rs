@@ -7,7 +7,7 @@
 use crate::core::limits::{MAX_UNCOMMITTED_BYTES, MAX_UNCOMMITTED_MESSAGES};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::limits::{
     BATCH_CLOSE_BYTES, BATCH_CLOSE_MESSAGES, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES,
@@ -32,12 +32,11 @@ pub(crate) struct Backlog {
     /// Payload bytes behind the batch under way.
     open_bytes: usize,
     under_way: Option<UnderWay>,
-    interval: Duration,
 }
 
 impl Backlog {
-    /// An empty backlog of a stream whose first `committed` messages are stored; batches close after `interval`.
-    pub(crate) fn new(committed: Seq, interval: Duration) -> Self {
+    /// An empty backlog of a stream whose first `committed` messages are stored.
+    pub(crate) fn new(committed: Seq) -> Self {
         Self {
             committed,
             records: VecDeque::new(),
@@ -45,7 +44,6 @@ impl Backlog {
             bytes: 0,
             open_bytes: 0,
             under_way: None,
-            interval,
         }
     }
 
@@ -69,15 +67,14 @@ impl Backlog {
         self.records.len() + messages > MAX_UNCOMMITTED_MESSAGES || self.bytes + bytes > MAX_UNCOMMITTED_BYTES
     }
 
-    /// Adds a message; the seq it was given.
-    pub(crate) fn push(&mut self, record: Record, now: Instant) -> Seq {
+    /// Adds a message that must be on its way at `due`; the seq it was given.
+    pub(crate) fn push(&mut self, record: Record, due: Instant) -> Seq {
         let seq = self.head();
         self.bytes += record.payload.len();
         self.open_bytes += record.payload.len();
         self.records.push_back(record);
-        let due = now + self.interval;
         match self.due.back_mut() {
-            // One deadline for all messages of one turn of the loop.
+            // One deadline for all messages of one interval.
             Some((count, last)) if *last == due => *count += 1,
             _ => self.due.push_back((1, due)),
         }
@@ -179,6 +176,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use streamchain_protocol::ids::ProducerId;
     use streamchain_protocol::signed::{GroupHeader, PublicKey, Signature};
     use streamchain_protocol::{Address, B256};
@@ -204,8 +202,8 @@ mod tests {
     #[test]
     fn a_batch_closes_after_the_interval_or_when_it_is_full() {
         let start = Instant::now();
-        let mut backlog = Backlog::new(Seq(3), INTERVAL);
-        assert_eq!(backlog.push(record(0, 10), start), Seq(3));
+        let mut backlog = Backlog::new(Seq(3));
+        assert_eq!(backlog.push(record(0, 10), start + INTERVAL), Seq(3));
         assert_eq!(
             backlog.close_batch(Epoch(1), Some(start)),
             None,
@@ -217,9 +215,9 @@ mod tests {
             Some((3, 1))
         );
 
-        let mut full = Backlog::new(Seq(0), INTERVAL);
+        let mut full = Backlog::new(Seq(0));
         (0..BATCH_CLOSE_MESSAGES as u64).for_each(|producer_seq| {
-            full.push(record(producer_seq, 1), start);
+            full.push(record(producer_seq, 1), start + INTERVAL);
         });
         assert_eq!(
             sizes(full.close_batch(Epoch(1), Some(start))),
@@ -230,7 +228,7 @@ mod tests {
     #[test]
     fn while_one_batch_is_under_way_the_next_one_grows() {
         let start = Instant::now();
-        let mut backlog = Backlog::new(Seq(0), INTERVAL);
+        let mut backlog = Backlog::new(Seq(0));
         backlog.push(record(0, 1), start);
         let first = backlog.close_batch(Epoch(1), None);
         (1..4).for_each(|producer_seq| {
@@ -252,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_large_messages_stays_within_what_the_edge_takes() {
-        let mut backlog = Backlog::new(Seq(0), INTERVAL);
+        let mut backlog = Backlog::new(Seq(0));
         (0..20).for_each(|producer_seq| {
             backlog.push(record(producer_seq, 65_536), Instant::now());
         });
@@ -263,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_full_backlog_takes_more_once_some_is_stored() {
-        let mut backlog = Backlog::new(Seq(0), INTERVAL);
+        let mut backlog = Backlog::new(Seq(0));
         let mut producer_seq = 0;
         while !backlog.is_full(1, 65_536) {
             backlog.push(record(producer_seq, 65_536), Instant::now());
@@ -317,7 +315,7 @@ mod tests {
 
     #[test]
     fn no_batch_has_a_group_in_part() {
-        let mut many = Backlog::new(Seq(0), INTERVAL);
+        let mut many = Backlog::new(Seq(0));
         many.push(record(0, 1), Instant::now());
         (0..20).for_each(|group| push_group(&mut many, 256 * group, 256, 1));
         many.push(record(1, 1), Instant::now());
@@ -328,7 +326,7 @@ mod tests {
             "a message and fifteen groups: 4,096 do not fit"
         );
         assert_eq!(lengths.concat().len(), 22);
-        let mut large = Backlog::new(Seq(0), INTERVAL);
+        let mut large = Backlog::new(Seq(0));
         (0..30).for_each(|group| push_group(&mut large, 3 * group, 3, 21_845));
         assert_eq!(
             batches(&mut large).concat(),

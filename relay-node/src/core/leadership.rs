@@ -14,7 +14,7 @@ use crate::core::send_queue::encode;
 use crate::core::signer::{Signer, VerifyingKey};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use streamchain_protocol::ids::{Epoch, Seq, StreamId};
 use streamchain_protocol::signed::{ChainError, GroupDigest, GroupHeader, PublicKey, Signature, group_root};
 use streamchain_protocol::stream_settings::Signed;
@@ -70,6 +70,8 @@ pub(crate) struct Measure {
     pub room: usize,
     pub rates: Rates,
     pub instant: Instant,
+    /// When it has to be on its way to the edge.
+    pub due: Instant,
     pub unix: UnixMs,
 }
 
@@ -112,14 +114,14 @@ pub(crate) enum Greeted {
 
 impl Leadership {
     /// The epoch was granted.
-    pub(crate) fn new(taken: &EpochGrant, interval: Duration, max_replay_bytes: usize, now: Instant) -> Self {
+    pub(crate) fn new(taken: &EpochGrant, max_replay_bytes: usize, now: Instant) -> Self {
         Self {
             epoch: taken.epoch,
             stream: taken.stream,
             signed: taken.signed,
             is_refreshing: false,
             fan: Fan::new(taken.head, max_replay_bytes),
-            backlog: Backlog::new(taken.head, interval),
+            backlog: Backlog::new(taken.head),
             producers: Producers::default(),
             lookups: HashMap::new(),
             batch_retry: Retry::default(),
@@ -342,7 +344,7 @@ impl Leadership {
             payload: payload.into(),
             group,
         };
-        self.backlog.push(record, measure.instant);
+        self.backlog.push(record, measure.due);
         seq
     }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod backlog;
+mod commit_clock;
 pub(crate) mod counters;
 pub(crate) mod dtls;
 pub(crate) mod early;

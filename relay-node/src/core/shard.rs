@@ -22,6 +22,7 @@ mod simulated;
 mod streams;
 
 use crate::core::admission::Admission;
+use crate::core::commit_clock::CommitClock;
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::edge_requests::{Answer, EdgeError, Request, Ticket};
 use crate::core::handshakes::Handshakes;
@@ -157,7 +158,7 @@ pub struct Shard {
     index: usize,
     shards: usize,
     follows: bool,
-    commit_interval: Duration,
+    commit_clock: CommitClock,
     memory: Memory,
     rates: Rates,
     /// The signatures that are checked for each network.
@@ -201,7 +202,7 @@ impl Shard {
             index: config.index,
             shards: config.shards,
             follows: config.follows,
-            commit_interval: config.commit_interval,
+            commit_clock: CommitClock::new(config.commit_interval),
             memory: config.memory,
             rates: config.rates,
             checks: CheckMeter::new(),

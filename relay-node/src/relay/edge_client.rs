@@ -7,17 +7,20 @@
 use crate::core::{Answer, EdgeError, Request, Ticket};
 use crate::error_text::with_causes;
 use crate::random::random_seed;
+use crate::relay::bundle_support::BundleSupport;
 use crate::relay::edge_status::EdgeStatus;
 use bytes::Bytes;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 use streamchain_protocol::auth::RelayKey;
-use streamchain_protocol::ids::{Incarnation, RelayId};
+use streamchain_protocol::ids::{Incarnation, RelayId, ShortId};
 use streamchain_protocol::wire::decode_records;
-use streamchain_protocol::wire::{AcquireEpoch, ProducerKey, Registration, Renewed, problem};
+use streamchain_protocol::wire::{
+    AcquireEpoch, Bundle, BundleAnswer, Committed, ProducerKey, Registration, Renewed, problem,
+};
 use tracing::{debug, info};
 
 /// How long a request may take. A stalled edge is found within this; the batch is then sent again.
@@ -34,6 +37,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 const REQUEST_ID: &str = "x-request-id";
 
 const JSON: &str = "application/json";
+const CBOR: &str = "application/cbor";
 
 /// Sends requests to one edge as one relay.
 #[derive(Clone)]
@@ -43,6 +47,7 @@ pub struct EdgeClient {
     bearer: String,
     incarnation: Incarnation,
     status: Arc<EdgeStatus>,
+    bundle_support: Arc<BundleSupport>,
 }
 
 /// The part of a problem document (RFC 9457) that is read.
@@ -97,6 +102,7 @@ impl EdgeClient {
             bearer: key.uplink_bearer(relay),
             incarnation,
             status: Arc::default(),
+            bundle_support: Arc::default(),
         })
     }
 
@@ -105,10 +111,15 @@ impl EdgeClient {
         self.status.clone()
     }
 
+    /// Whether the edge takes bundles, as far as it is known.
+    pub(super) fn bundle_support(&self) -> &BundleSupport {
+        &self.bundle_support
+    }
+
     /// Registers, or renews the registration.
     pub(super) async fn renew(&self, registration: &Registration) -> Result<Renewed, EdgeError> {
         let call = Call::json(Method::PUT, String::new(), registration)?;
-        let renewed = self.exchange(call, json).await;
+        let renewed = self.exchange_whole(call, json).await;
         self.status.set_registered(renewed.is_ok());
         renewed
     }
@@ -116,7 +127,8 @@ impl EdgeClient {
     /// Ends the registration: the edge sends no client to this relay any more.
     pub(super) async fn goodbye(&self) -> Result<(), EdgeError> {
         let path = format!("?incarnation={}", self.incarnation);
-        self.exchange(Call::new(Method::DELETE, path), nothing).await
+        self.exchange_whole(Call::new(Method::DELETE, path), nothing)
+            .await
     }
 
     /// Sends a shard's request, and returns the answer that the shard is to take.
@@ -132,28 +144,81 @@ impl EdgeClient {
                     .key
                     .map_or(String::new(), |key| format!("&key={}", key.to_base64()));
                 let path = format!("{stream}/producers/{id}?epoch={epoch}&author={author}{key}");
-                Answer::Producer(lookup, self.exchange(Call::new(Method::GET, path), json).await)
+                Answer::Producer(
+                    lookup,
+                    self.exchange_whole(Call::new(Method::GET, path), json).await,
+                )
             }
             Request::Batch { body } => {
                 let call = Call {
-                    body: Some(("application/cbor", body)),
+                    body: Some((CBOR, body)),
                     ..Call::new(Method::POST, format!("{stream}/batches"))
                 };
-                Answer::Batch(self.exchange(call, json).await)
+                Answer::Batch(self.exchange_whole(call, json).await)
             }
             Request::Inbox { epoch } => {
                 let path = format!("{stream}/inbox?epoch={epoch}");
                 let unreadable = |error| EdgeError::Unavailable(format!("unreadable messages: {error}"));
                 let records = |body: &[u8]| decode_records(body).map_err(unreadable);
-                Answer::Inbox(self.exchange(Call::new(Method::GET, path), records).await)
+                Answer::Inbox(self.exchange_whole(Call::new(Method::GET, path), records).await)
             }
             Request::Release { epoch } => {
                 let path = format!("{stream}?epoch={epoch}");
                 // Nothing depends on it: an epoch that is not released ends when another relay acquires one.
-                let _ = self.exchange(Call::new(Method::DELETE, path), nothing).await;
+                let _ = self
+                    .exchange_whole(Call::new(Method::DELETE, path), nothing)
+                    .await;
                 Answer::Released
             }
         }
+    }
+
+    /// Posts a bundle, and passes its answers on as they come. Returns whether the edge knows bundles.
+    pub(super) async fn post_bundle(
+        &self,
+        bundle: &Bundle<Bytes>,
+        mut answered: impl FnMut(BundleAnswer),
+    ) -> Result<bool, EdgeError> {
+        let call = Call {
+            body: Some((CBOR, bundle.encode().into())),
+            ..Call::new(Method::POST, "/batches".to_owned())
+        };
+        let received = async |mut response: Response| {
+            let status = response.status();
+            if !status.is_success() {
+                return match status.as_u16() {
+                    400 | 404 | 405 | 413 | 415 => Ok(false),
+                    _ => Err(refusal(status, problem_of(&whole(response).await?))),
+                };
+            }
+            let (mut text, mut length) = (Vec::new(), 0);
+            while let Some(part) = response.chunk().await.map_err(unreachable)? {
+                length = within_limit(length + part.len())?;
+                text.extend_from_slice(&part);
+                while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                    answered(json(text.get(..end).unwrap_or_default())?);
+                    text.drain(..=end);
+                }
+            }
+            Ok(true)
+        };
+        self.exchange(call, received).await
+    }
+
+    /// What the answer to one batch of a bundle says.
+    pub(super) fn committed(&self, stream: ShortId, answer: BundleAnswer) -> Result<Committed, EdgeError> {
+        let BundleAnswer { status, body, .. } = answer;
+        let unreadable = |error| EdgeError::Unavailable(format!("unreadable answer: {error}"));
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let committed = match status.is_success() {
+            true => serde_json::from_value(body).map_err(unreadable),
+            false => Err(refusal(status, serde_json::from_value(body).unwrap_or_default())),
+        };
+        self.status.count(&committed);
+        if let Err(error) = &committed {
+            info!(%stream, %error, "the edge refused a batch of a bundle");
+        }
+        committed
     }
 
     async fn acquire_epoch<T: DeserializeOwned>(
@@ -169,20 +234,44 @@ impl EdgeClient {
             lost: None,
         };
         let call = Call::json(Method::PUT, stream, &asked)?;
-        self.exchange(call, json).await
+        self.exchange_whole(call, json).await
     }
 
-    /// Sends a request, reads its answer, counts it, and logs it when it failed.
-    async fn exchange<T>(
+    /// Sends a request and reads the whole body of its answer, which must be one of success.
+    async fn exchange_whole<T>(
         &self,
         call: Call,
         read: impl FnOnce(&[u8]) -> Result<T, EdgeError>,
     ) -> Result<T, EdgeError> {
+        let received = async |response: Response| {
+            let status = response.status();
+            let body = whole(response).await?;
+            match status.is_success() {
+                true => read(&body),
+                false => Err(refusal(status, problem_of(&body))),
+            }
+        };
+        self.exchange(call, received).await
+    }
+
+    /// Sends a request, has its answer read, counts it, and logs it when it failed.
+    async fn exchange<T>(
+        &self,
+        call: Call,
+        read: impl AsyncFnOnce(Response) -> Result<T, EdgeError>,
+    ) -> Result<T, EdgeError> {
         let id = format!("{:016x}", random_seed());
         let what = format!("{} {}", call.method, call.path);
         let mut edge_id = None;
-        let received = self.receive(call, &id, &mut edge_id).await;
-        let result = received.and_then(|body| read(&body));
+        let result = match self.begin(call, &id).await {
+            Ok(response) => {
+                let given = response.headers().get(REQUEST_ID);
+                let given = given.and_then(|id| id.to_str().ok()).unwrap_or("-");
+                edge_id = Some(given.to_owned());
+                read(response).await
+            }
+            Err(error) => Err(error),
+        };
         self.status.count(&result);
         if let Err(error) = &result {
             let edge_request_id = edge_id.as_deref().unwrap_or("-");
@@ -197,38 +286,43 @@ impl EdgeClient {
         result
     }
 
-    /// The body of the answer. `edge_id` becomes the id that the edge gave the request, or `-` if it gave none.
-    async fn receive(
-        &self,
-        call: Call,
-        id: &str,
-        edge_id: &mut Option<String>,
-    ) -> Result<Vec<u8>, EdgeError> {
+    /// Sends a request, until the head of its answer is there.
+    async fn begin(&self, call: Call, id: &str) -> Result<Response, EdgeError> {
         let url = format!("{}{}", self.base, call.path);
         let mut request = self.http.request(call.method, url).bearer_auth(&self.bearer);
         if let Some((kind, body)) = call.body {
             request = request.header("content-type", kind).body(body);
         }
-        let unreachable = |error: reqwest::Error| EdgeError::Unavailable(with_causes(&error));
-        let mut response = request.header(REQUEST_ID, id).send().await.map_err(unreachable)?;
-        let given = response.headers().get(REQUEST_ID);
-        let given = given.and_then(|id| id.to_str().ok()).unwrap_or("-");
-        *edge_id = Some(given.to_owned());
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + part.len() > MAX_ANSWER_BYTES {
-                let text = format!("the answer has more than {MAX_ANSWER_BYTES} bytes");
-                return Err(EdgeError::Unavailable(text));
-            }
-            body.extend_from_slice(&part);
-        }
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(refusal(status, &body))
+        request.header(REQUEST_ID, id).send().await.map_err(unreachable)
+    }
+}
+
+fn unreachable(error: reqwest::Error) -> EdgeError {
+    EdgeError::Unavailable(with_causes(&error))
+}
+
+/// The length, unless an answer is longer than any that the edge gives.
+fn within_limit(length: usize) -> Result<usize, EdgeError> {
+    match length <= MAX_ANSWER_BYTES {
+        true => Ok(length),
+        false => {
+            let text = format!("the answer has more than {MAX_ANSWER_BYTES} bytes");
+            Err(EdgeError::Unavailable(text))
         }
     }
+}
+
+async fn whole(mut response: Response) -> Result<Vec<u8>, EdgeError> {
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(unreachable)? {
+        within_limit(body.len() + part.len())?;
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
+}
+
+fn problem_of(body: &[u8]) -> Problem {
+    serde_json::from_slice(body).unwrap_or_default()
 }
 
 /// An answer of another shape may come from something between relay and edge: the request is sent again.
@@ -242,8 +336,7 @@ fn nothing(_: &[u8]) -> Result<(), EdgeError> {
 }
 
 /// The error that a status and its problem document stand for.
-fn refusal(status: StatusCode, body: &[u8]) -> EdgeError {
-    let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+fn refusal(status: StatusCode, problem: Problem) -> EdgeError {
     let slug = problem.r#type.rsplit('/').next().unwrap_or_default();
     let detail = || format!("{status} {slug}: {}", problem.detail);
     match (status.as_u16(), slug) {
@@ -261,7 +354,7 @@ mod tests {
 
     fn refused(status: u16, slug: &str) -> EdgeError {
         let body = format!(r#"{{"type":"https://streamchain.dev/problems/{slug}","detail":"why"}}"#);
-        refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes())
+        refusal(StatusCode::from_u16(status).unwrap(), problem_of(body.as_bytes()))
     }
 
     #[test]
@@ -282,7 +375,7 @@ mod tests {
             assert!(refused(status, slug).is_passing(), "{status} {slug}");
         }
         assert!(
-            refusal(StatusCode::BAD_GATEWAY, b"<html>").is_passing(),
+            refusal(StatusCode::BAD_GATEWAY, problem_of(b"<html>")).is_passing(),
             "a proxy's page is no answer"
         );
     }

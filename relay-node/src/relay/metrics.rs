@@ -1,4 +1,5 @@
-//! Metrics for Prometheus: `GET /metrics` in its text format, version 0.0.4.
+//! Metrics for Prometheus: `GET /metrics` in its text format, version 0.0.4. And `GET /health` for container engines: 200 while the
+//! relay is registered with its edge, else 503.
 //!
 //! What always holds: a scrape reads what the shards last reported (a quarter of a second ago at most) and never makes
 //! them wait; a client of the metrics port costs a bounded buffer for a bounded time.
@@ -7,10 +8,12 @@ mod collector;
 
 pub(crate) use collector::Sources;
 
+use super::edge_status::EdgeStatus;
 use anyhow::{Context, Result};
 use prometheus_client::encoding::prometheus_text::{CONTENT_TYPE, encode};
 use prometheus_client::registry::Registry;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -34,6 +37,7 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
 
 /// Answers scrapes, one after the other, for as long as the relay runs.
 pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
+    let edge = Arc::clone(&sources.edge);
     let registry = sources.registry();
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -42,7 +46,7 @@ pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
     loop {
         match listener.accept().await {
             // A client that sends no request, or reads no answer, is dropped after the time-out.
-            Ok((stream, _)) => drop(timeout(SCRAPE_TIMEOUT, answer(stream, &registry)).await),
+            Ok((stream, _)) => drop(timeout(SCRAPE_TIMEOUT, answer(stream, &registry, &edge)).await),
             Err(error) => {
                 warn!(%error, "metrics");
                 tokio::time::sleep(SCRAPE_TIMEOUT).await;
@@ -51,7 +55,7 @@ pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
     }
 }
 
-async fn answer(mut stream: TcpStream, registry: &Registry) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, registry: &Registry, edge: &EdgeStatus) -> std::io::Result<()> {
     let mut request = Vec::new();
     let mut part = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < MAX_REQUEST_BYTES {
@@ -60,12 +64,22 @@ async fn answer(mut stream: TcpStream, registry: &Registry) -> std::io::Result<(
             length => request.extend_from_slice(part.get(..length).unwrap_or_default()),
         }
     }
-    let mut text = String::new();
-    encode(&mut text, registry).map_err(std::io::Error::other)?;
     let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let mut words = line.split(|byte| *byte == b' ');
     let (status, kind, body) = match (words.next(), words.next()) {
-        (Some(b"GET"), Some(b"/metrics")) => ("200 OK", CONTENT_TYPE, text),
+        (Some(b"GET"), Some(b"/metrics")) => {
+            let mut text = String::new();
+            encode(&mut text, registry).map_err(std::io::Error::other)?;
+            ("200 OK", CONTENT_TYPE, text)
+        }
+        (Some(b"GET"), Some(b"/health")) if edge.is_registered() => {
+            ("200 OK", "text/plain", "registered with the edge\n".into())
+        }
+        (Some(b"GET"), Some(b"/health")) => (
+            "503 Service Unavailable",
+            "text/plain",
+            "not registered with the edge\n".into(),
+        ),
         (Some(b"GET"), _) => (
             "404 Not Found",
             "text/plain",
@@ -86,7 +100,6 @@ async fn answer(mut stream: TcpStream, registry: &Registry) -> std::io::Result<(
 mod tests {
     use super::*;
     use crate::relay::shard_thread::Report;
-    use std::sync::Arc;
     use tokio::sync::watch;
 
     fn report() -> Report {
@@ -100,6 +113,27 @@ mod tests {
             shards: vec![watch::channel(report()).1],
             turn: None,
             edge: Arc::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_health_is_whether_the_relay_is_registered() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let sources = sources();
+        let edge = Arc::clone(&sources.edge);
+        let server = serve(listener, sources);
+        let client = async {
+            let request = "GET /health HTTP/1.1\r\n\r\n";
+            for (registered, status) in [(false, "503"), (true, "200"), (false, "503")] {
+                edge.set_registered(registered);
+                let answer = asked(address, request).await;
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            }
+        };
+        tokio::select! {
+            () = server => unreachable!("it serves on"),
+            () = client => {}
         }
     }
 

@@ -1,6 +1,8 @@
 //! The relay process: a thread for each shard, the edge client, and the supervisor that starts and ends them.
 
 pub(crate) mod addresses;
+mod bundle_support;
+mod bundles;
 pub(crate) mod certificate;
 pub(crate) mod edge_client;
 pub(crate) mod edge_status;

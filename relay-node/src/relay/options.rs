@@ -6,9 +6,12 @@ use crate::core::limits::{
 };
 use crate::core::{Rate, Rates};
 use crate::turn::options::TurnArgs;
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::limits::COMMIT_INTERVAL_MS;
 
@@ -23,8 +26,8 @@ EXAMPLES
     relay-node run --id fra-1 --region fra --edge https://streamchain.example \\
         --listen 0.0.0.0:7100 --advertise 203.0.113.7 --shards 4 --state /var/lib/relay-node
 
-The relay reads its key only from the environment variable STREAMCHAIN_RELAY_KEY, because other users of the machine
-can see command lines. At SIGTERM or Ctrl-C the relay stores the accepted messages (for at most 10 s), ends its
+The relay reads its key from the environment variable STREAMCHAIN_RELAY_KEY or from a file (--key-file), because other users
+of the machine can see command lines. At SIGTERM or Ctrl-C the relay stores the accepted messages (for at most 10 s), ends its
 registration and sessions, and exits with code 0.";
 
 /// How logs look.
@@ -86,6 +89,10 @@ pub struct RunArgs {
     /// The relay's key, 64 hexadecimal digits: see `relay-node key`
     #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
     pub key: Option<String>,
+    /// File with the relay's key, for container engines, which hand secrets over as files. The variable
+    /// STREAMCHAIN_RELAY_KEY goes before it
+    #[arg(long, env = "STREAMCHAIN_RELAY_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
     /// TCP address of the Prometheus metrics, at /metrics [default: no metrics]. There is no authentication: use a
     /// loopback or private address
     #[arg(long, env = "STREAMCHAIN_METRICS_LISTEN", value_name = "ADDRESS")]
@@ -99,6 +106,21 @@ pub struct RunArgs {
     /// Format of the log. The variable RUST_LOG chooses what is logged, for example debug or relay_node=trace
     #[arg(long, env = "STREAMCHAIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+impl RunArgs {
+    /// The relay's key, from the environment or from its file.
+    pub(crate) fn relay_key(&self) -> Result<RelayKey> {
+        if let Some(key) = &self.key {
+            return RelayKey::from_hex(key).context("STREAMCHAIN_RELAY_KEY: see `relay-node key --help`");
+        }
+        let file = self.key_file.as_deref().context(
+            "STREAMCHAIN_RELAY_KEY is not set: `relay-node key` prints it, see `relay-node run --help`",
+        )?;
+        let text = fs::read_to_string(file).with_context(|| format!("--key-file {}", file.display()))?;
+        RelayKey::from_hex(text.trim())
+            .with_context(|| format!("--key-file {}: see `relay-node key --help`", file.display()))
+    }
 }
 
 /// The part of `relay-node run` about how much clients may send.
@@ -136,5 +158,46 @@ impl RateArgs {
             },
             network_checks_per_s: self.network_checks,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn args(more: &[&str]) -> RunArgs {
+        let usual = ["run", "--id", "a", "--edge", "http://edge"];
+        Command::try_parse_from(usual.iter().chain(more)).unwrap().run
+    }
+
+    #[test]
+    fn the_key_comes_from_a_file_unless_the_environment_has_one() {
+        let (of_file, of_variable) = ("11".repeat(32), "22".repeat(32));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        fs::write(&file, format!("{of_file}\n")).unwrap();
+        let mut run = args(&["--key-file", file.to_str().unwrap()]);
+        run.key = None;
+        assert_eq!(run.relay_key().unwrap().to_hex(), of_file);
+        run.key = Some(of_variable.clone());
+        assert_eq!(run.relay_key().unwrap().to_hex(), of_variable);
+    }
+
+    #[test]
+    fn a_missing_key_is_refused_and_its_file_named() {
+        let mut run = args(&["--key-file", "/nowhere/key"]);
+        run.key = None;
+        let refused = format!("{:#}", run.relay_key().err().unwrap());
+        assert!(refused.contains("--key-file /nowhere/key"), "{refused}");
+        run.key_file = None;
+        let refused = run.relay_key().err().unwrap().to_string();
+        assert!(refused.contains("STREAMCHAIN_RELAY_KEY is not set"), "{refused}");
     }
 }

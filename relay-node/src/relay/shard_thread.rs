@@ -4,6 +4,7 @@
 
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::{Answer, Command, LinkMessage, LinkPeer, Load, Now, Path, Request, Shard, Ticket};
+use crate::relay::bundles::{deliver, next_parcel};
 use crate::relay::edge_client::EdgeClient;
 use crate::relay::shard_links::ShardLinks;
 use crate::transport::packet::IngressPacket;
@@ -83,7 +84,10 @@ pub struct ShardThread {
     edge_client: EdgeClient,
     orders: mpsc::Receiver<Order>,
     reports: watch::Sender<Report>,
-    requests: JoinSet<(Ticket, Answer)>,
+    requests: JoinSet<()>,
+    /// The answers to them, as they come: at most as many as there are streams that asked.
+    answers: mpsc::UnboundedReceiver<(Ticket, Answer)>,
+    answered: mpsc::UnboundedSender<(Ticket, Answer)>,
     waiting: VecDeque<(Ticket, Request)>,
     reported: Option<Instant>,
     shipping: bool,
@@ -110,6 +114,7 @@ impl ShardThread {
         orders: mpsc::Receiver<Order>,
         reports: watch::Sender<Report>,
     ) -> Self {
+        let (answered, answers) = mpsc::unbounded_channel();
         Self {
             shard,
             sockets,
@@ -121,6 +126,8 @@ impl ShardThread {
             orders,
             reports,
             requests: JoinSet::new(),
+            answers,
+            answered,
             waiting: VecDeque::new(),
             reported: None,
             shipping: false,
@@ -142,10 +149,7 @@ impl ShardThread {
                 Wake::Readable(ready) => self.read(ready?)?,
                 Wake::Ingress => self.read_ingress(),
                 Wake::Linked => self.read_links(),
-                Wake::Answer(ticket, answer) => {
-                    self.shard
-                        .handle_answer(ticket, answer, crate::relay::shard_thread::now())
-                }
+                Wake::Answer(ticket, answer) => self.take_answers(ticket, answer),
                 Wake::Order(Some(order)) => self.take_order(order),
                 Wake::Order(None) => return Ok(()),
                 Wake::Time => {}
@@ -177,6 +181,15 @@ impl ShardThread {
         let now = now();
         for (shard, message) in self.linked.drain(..) {
             self.shard.handle_link(LinkPeer::Shard(shard), message, now);
+        }
+    }
+
+    /// Takes all answers that are there, so that what follows from them goes to the edge together.
+    fn take_answers(&mut self, ticket: Ticket, answer: Answer) {
+        let now = now();
+        self.shard.handle_answer(ticket, answer, now);
+        while let Ok((ticket, answer)) = self.answers.try_recv() {
+            self.shard.handle_answer(ticket, answer, now);
         }
     }
 
@@ -230,12 +243,12 @@ impl ShardThread {
         for socket in &mut self.sockets {
             socket.flush().await;
         }
+        let bundles = self.edge_client.bundle_support().is_likely(now.instant);
         while self.requests.len() < MAX_REQUESTS
-            && let Some((ticket, request)) = self.waiting.pop_front()
+            && let Some(parcel) = next_parcel(&mut self.waiting, bundles)
         {
-            let edge_client = self.edge_client.clone();
-            self.requests
-                .spawn(async move { (ticket, edge_client.send(ticket, request).await) });
+            let (edge_client, answers) = (self.edge_client.clone(), self.answered.clone());
+            self.requests.spawn(deliver(edge_client, parcel, answers));
         }
     }
 
@@ -281,12 +294,12 @@ impl ShardThread {
             ready = readable => Wake::Readable(ready),
             () = self.ingress.take(&mut self.ingress_packets) => Wake::Ingress,
             () = self.links.take(&mut self.linked) => Wake::Linked,
-            Some(done) = self.requests.join_next() => match done {
-                Ok((ticket, answer)) => Wake::Answer(ticket, answer),
-                Err(failed) => {
+            Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
+            Some(done) = self.requests.join_next() => {
+                if let Err(failed) = done {
                     error!(%failed, "a task with a request to the edge failed");
-                    Wake::Time
                 }
+                Wake::Time
             },
             order = self.orders.recv() => Wake::Order(order),
             () = tokio::time::sleep_until(until.into()) => Wake::Time,

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
-use streamchain_protocol::auth::{RelayKey, SessionKeys};
+use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::limits::{CHOSEN_LIFE_MS, MAX_RELAY_SHARDS};
 use streamchain_protocol::util::BackoffBounds;
@@ -58,10 +58,7 @@ struct Running {
 
 /// Runs a relay until a signal stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    let key = args.key.as_deref().context(
-        "STREAMCHAIN_RELAY_KEY is not set: `relay-node key` prints it, see `relay-node run --help`",
-    )?;
-    let key = RelayKey::from_hex(key).context("STREAMCHAIN_RELAY_KEY: see `relay-node key --help`")?;
+    let key = args.relay_key()?;
     let shards = usize::from(args.shards);
     if shards == 0 || shards > MAX_RELAY_SHARDS {
         bail!("--shards {shards}: expected 1 to {MAX_RELAY_SHARDS}");

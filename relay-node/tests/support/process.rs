@@ -174,11 +174,16 @@ impl Scene {
 
     /// A session of this author at the registered relay.
     pub fn connect_as(&self, author: Address) -> Peer {
-        self.connect_at(author, SessionId([1; 8]))
+        self.connect_to(STREAM, author)
     }
 
-    /// A session of this author and id, at the shard of the registered relay that it is spread to.
-    pub fn connect_at(&self, author: Address, session: SessionId) -> Peer {
+    /// A session of this author on this stream.
+    pub fn connect_to(&self, stream: ShortId, author: Address) -> Peer {
+        self.connect_at(stream, author, SessionId([stream.0[0]; 8]))
+    }
+
+    /// The same with this id, at the shard that the session is spread to.
+    pub fn connect_at(&self, stream: ShortId, author: Address, session: SessionId) -> Peer {
         let registration = self.edge.kept().registration.clone().unwrap();
         let shard = shard_of_session(session, registration.shards.len());
         let candidate = registration.shards[shard].candidates[0].clone();
@@ -188,7 +193,7 @@ impl Scene {
             rights: SessionRights::ALL,
             expires: now().unix.to_sec().plus_s(60),
             session,
-            stream: STREAM,
+            stream,
             author,
             fingerprint: identity.fingerprint_hash(),
             relay_begins: true,

@@ -264,6 +264,15 @@ fn edge(stream: &Value, case: &StreamCase) -> String {
             path if path.ends_with("/anchors") => Reply::Json(json!({ "anchors": [] })),
             path if path.ends_with("/segments") => Reply::Json(json!({ "segments": [] })),
             path if path.starts_with("/v1/authors/") => {
+                let named = format!(
+                    "&stream={}&name={}",
+                    stream["id"].as_str().unwrap(),
+                    stream["name"].as_str().unwrap()
+                );
+                assert!(
+                    query.contains(&named),
+                    "{query}: a key may have certificates for other streams"
+                );
                 let asked = |one: &&Vouched| path == format!("/v1/authors/{}/keys/{}", one.author, one.key);
                 let found = certificates.iter().find(asked);
                 found.map_or(Reply::Missing, |one| {

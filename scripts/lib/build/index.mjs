@@ -9,20 +9,19 @@ import { buildWeb } from "./web.mjs";
 
 /** @typedef {[name: string, build: () => Promise<unknown>]} BuildPart */
 
-/** @type {BuildPart[]} */
-const QUICK = [
-  ["contracts", buildContracts],
-  ["web app", buildWeb],
-];
+/** @type {Record<"contracts" | "web" | "edge" | "relay", BuildPart>} */
+const PARTS = {
+  contracts: ["contracts", buildContracts],
+  web: ["web app", buildWeb],
+  edge: ["edge Worker", buildEdge],
+  relay: ["relay", buildRelay],
+};
 
-/**
- * These two don't depend on each other, and large parts of each (optimized linking, wasm-opt) use one processor only.
- * @type {BuildPart[]}
- */
-const LONG = [
-  ["edge Worker", buildEdge],
-  ["relay", buildRelay],
-];
+/** These come first, in this order: they are quick, and the second one reads what the first one makes. @type {BuildPart[]} */
+const QUICK = [PARTS.contracts, PARTS.web];
+
+/** These two don't depend on each other, and large parts of each (optimized linking, wasm-opt) use one processor only. */
+const LONG = [PARTS.edge, PARTS.relay];
 
 /** What the page needs, compiled quickly. @type {BuildPart[]} */
 const FOR_THE_PAGE = [...QUICK, ["edge Worker", () => buildEdge({ profile: "start" })]];
@@ -50,12 +49,17 @@ const sideBySide = async (parts) => {
   if (failed) throw failed.reason;
 };
 
-/** Builds what is shipped, deployed and tested. */
-export const buildAll = async () => {
-  await oneByOne(QUICK);
+/** Builds these parts of what is shipped, deployed and tested. @param {readonly string[]} names */
+export const buildParts = async (names) => {
+  const chosen = Object.entries(PARTS).flatMap(([name, part]) => (names.includes(name) ? [part] : []));
+  const long = LONG.filter((part) => chosen.includes(part));
+  await oneByOne(QUICK.filter((part) => chosen.includes(part)));
   // On a terminal the two progress lines would overwrite each other.
-  await (process.stdout.isTTY ? oneByOne(LONG) : sideBySide(LONG));
+  await (process.stdout.isTTY ? oneByOne(long) : sideBySide(long));
 };
+
+/** Builds all of it. */
+export const buildAll = () => buildParts(Object.keys(PARTS));
 
 /**
  * Builds what `npm start` needs for the page: all but the relay, which `buildRelayBehind` compiles while the page is used.

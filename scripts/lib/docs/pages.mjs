@@ -29,6 +29,7 @@ const GROUPS = [
   [
     "operate",
     [
+      ["docs/INSTALL.md", "install", "Installing", "Cài đặt"],
       ["docs/DEPLOY.md", "deploy", "Deploying", "Triển khai"],
       ["docs/OPERATIONS.md", "operations", "Running", "Vận hành"],
       ["docs/CONNECTIVITY.md", "connectivity", "Networks", "Kết nối mạng"],

@@ -73,15 +73,23 @@ const MINING = {
 
 /**
  * @param {{ dir: string, port: number, mining: keyof typeof MINING, log: string, epoch?: number,
- *   stateIntervalS?: number }} how `epoch`: in blocks; what is two of them old is final. `stateIntervalS`: what is lost,
- *   in seconds, when anvil is killed
+ *   stateIntervalS?: number, host?: string }} how `epoch`: in blocks; what is two of them old is final. `stateIntervalS`:
+ *   what is lost, in seconds, when anvil is killed. `host`: the address it listens on, the loopback interface's unless given
  * @param {import("./part.mjs").OnDeath} onDeath
  */
 export const chainPart = (how, onDeath) => {
-  const { dir, port, mining, log, epoch = SLOTS_IN_AN_EPOCH, stateIntervalS = STATE_INTERVAL_S } = how;
+  const {
+    dir,
+    port,
+    mining,
+    log,
+    epoch = SLOTS_IN_AN_EPOCH,
+    stateIntervalS = STATE_INTERVAL_S,
+    host = LOCALHOST,
+  } = how;
   const state = join(dir, "chain");
   mkdirSync(state, { recursive: true });
-  const args = ["--host", LOCALHOST, "--port", `${port}`, "--chain-id", `${CHAIN_ID}`, "--mnemonic", MNEMONIC];
+  const args = ["--host", host, "--port", `${port}`, "--chain-id", `${CHAIN_ID}`, "--mnemonic", MNEMONIC];
   args.push("--slots-in-an-epoch", `${epoch}`, ...MINING[mining]);
   args.push("--state", join(state, "state.json"), "--state-interval", `${stateIntervalS}`);
   return new Part("local chain", { command: anvilPath(), args, log }, onDeath);

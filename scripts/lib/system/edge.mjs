@@ -27,12 +27,13 @@ export const writeVars = (path, vars) => {
 };
 
 /**
- * @param {{ dir: string, port: number, inspectorPort: number, vars: string, tunnel: boolean, log: string }} how
+ * @param {{ dir: string, port: number, inspectorPort: number, vars: string, tunnel: boolean, log: string, host?: string }} how
+ *   `host`: the address it listens on, the loopback interface's unless given
  * @param {import("./part.mjs").OnDeath} onDeath
  */
-export const edgePart = ({ dir, port, inspectorPort, vars, tunnel, log }, onDeath) => {
+export const edgePart = ({ dir, port, inspectorPort, vars, tunnel, log, host = LOCALHOST }, onDeath) => {
   if (!existsSync(join(ROOT, "build", "index.js"))) throw new Failure("The Worker is not built.", ["npm run build"]);
-  const args = [WRANGLER, "dev", "--ip", LOCALHOST, "--port", `${port}`, "--inspector-port", `${inspectorPort}`];
+  const args = [WRANGLER, "dev", "--ip", host, "--port", `${port}`, "--inspector-port", `${inspectorPort}`];
   args.push(...persistence(dir), "--env-file", vars, "--show-interactive-dev-session=false");
   if (tunnel) args.push("--tunnel");
   return new Part("edge", { command: NODE, args, env: wranglerEnv(dir), log }, onDeath);

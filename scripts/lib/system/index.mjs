@@ -11,6 +11,7 @@ import { Failure } from "../console.mjs";
 import { deployContract } from "../deploy.mjs";
 import { CHAIN_ID, chainPart, chainReady, developmentAccount, rpcCall } from "./chain.mjs";
 import { edgePart, edgeReady, hasEdgeState, runCron, startCron, tunnelUrl, writeVars } from "./edge.mjs";
+import { localEdgeVars } from "./edge-vars.mjs";
 import { migrate } from "./migrations.mjs";
 import { freePort, LOCALHOST } from "./ports.mjs";
 import { relayPart, relayReady } from "./relay.mjs";
@@ -148,14 +149,13 @@ class System {
   /** @param {import("../deploy.mjs").Deployment} contract */
   #edgeVars(contract) {
     return {
-      CHAIN_RPC_URLS: this.urls.rpc,
-      PUBLIC_RPC_URL: this.urls.rpc,
-      CHAIN_ID: `${CHAIN_ID}`,
-      CONTRACT_ADDRESS: contract.address,
-      CONTRACT_BLOCK: `${contract.block}`,
-      MASTER_SECRET: this.master,
-      ANCHORER_KEY: this.operator.key,
-      OPERATORS: this.operator.address,
+      ...localEdgeVars({
+        rpc: this.urls.rpc,
+        publicRpc: this.urls.rpc,
+        contract,
+        master: this.master,
+        anchorer: this.operator,
+      }),
       ...(this.options.rateLimits ? {} : UNLIMITED_VARS),
       ...this.options.vars,
     };

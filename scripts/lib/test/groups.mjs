@@ -74,6 +74,11 @@ const build = async (make) => {
   }
 };
 
+const releaseTests = async () => {
+  const built = await build(buildStreamchain);
+  return built.failed > 0 ? built : nodeTests("tests/release/*.spec.ts");
+};
+
 const cliTests = async () => {
   const built = await build(buildStreamchain);
   return built.failed > 0 ? built : nodeTests("tests/cli/*.spec.ts");
@@ -103,6 +108,12 @@ export const GROUPS = [
   { name: "scripts", title: "Scripts (node --test)", run: () => nodeTests("tests/scripts/*.spec.ts") },
   { name: "web", title: "Web library and app (node --test)", run: () => nodeTests("web/test/*.test.ts") },
   { name: "build", title: "Build (npm run build)", run: () => build(buildAll) },
+  // Alone, since it compiles.
+  {
+    name: "release",
+    title: "What is released: crates, the relay's image, the demo of compose.yaml",
+    run: releaseTests,
+  },
   {
     name: "edge",
     title: "Edge specs (Miniflare)",

@@ -7,7 +7,7 @@ use crate::problem::{Kind, Problem};
 use crate::storage::d1::streams::Kept;
 use crate::storage::d1::{self, anchors, packs, segments, streams};
 use crate::storage::history::History;
-use streamchain_edge_core::archive::Job;
+use streamchain_edge_core::archive::{Job, Work};
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::stream_settings::Mode;
@@ -94,8 +94,9 @@ impl Archiver {
         let before = clock::now().minus_ms(kept.days.saturating_mul(DAY_MS));
         let stripped = self.strip_segments(db, kept, before).await;
         let stripped = stripped.and(self.strip_packs(db, kept.id, before).await);
-        if let Err(problem) = stripped {
-            self.note_failure(kept.id, &problem);
+        match stripped {
+            Ok(()) => self.note_success(kept.id, Work::Stripping),
+            Err(problem) => self.note_failure(kept.id, Work::Stripping, &problem),
         }
         Ok(())
     }

@@ -8,12 +8,11 @@ use crate::problem::Problem;
 use crate::storage::archive::Archive;
 use crate::storage::d1::{self, packs, runs, segments};
 use std::collections::BTreeSet;
-use streamchain_edge_core::archive::{Built, Job, Packer, Source, Step, rewrite};
+use streamchain_edge_core::archive::{Built, Job, Packer, Source, Step, Work, rewrite};
 use streamchain_protocol::archive::SegmentToPack;
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::BackoffBounds;
-use worker::D1Database;
+use worker::{D1Database, console_error};
 
 /// Records read from the database at a time while a pack is built.
 const BYTES_AT_ONCE: usize = 1024 * 1024;
@@ -25,9 +24,6 @@ const REST: BackoffBounds = BackoffBounds {
     max_ms: 3_600_000,
 };
 const FIRST_REST_PASSES: u64 = 10;
-
-/// Streams that are left alone at most; if it were more, all of them are tried again.
-const MAX_RESTING: usize = 1_024;
 
 impl Archiver {
     pub(super) fn job(&self) -> Result<Option<Job>, Problem> {
@@ -54,33 +50,32 @@ impl Archiver {
             let Some(abandoned) = job.abandon() else {
                 return Err(problem);
             };
-            self.note_failure(job.stream, &problem);
+            self.note_failure(job.stream, Work::Packing, &problem);
             self.save_job(Some(&abandoned))?;
         }
         Ok(())
     }
 
-    /// Leaves a stream alone for a while, longer each time.
-    pub(super) fn rest(&self, stream: StreamId) {
-        let mut resting = self.resting.borrow_mut();
-        if resting.len() >= MAX_RESTING {
-            resting.clear();
-        }
-        let (failures, until) = resting.entry(stream).or_default();
-        *failures = failures.saturating_add(1);
+    /// Logs what work on one stream fails with, and leaves that stream alone for a while, longer each time.
+    pub(super) fn note_failure(&self, stream: StreamId, work: Work, problem: &Problem) {
+        console_error!("archiver: stream {stream}: {problem}");
         let interval_ms = Config::of(&self.env).map_or(REST.first_ms, |config| config.archive.interval_ms);
-        let bounds = BackoffBounds {
+        let rest = BackoffBounds {
             first_ms: interval_ms.saturating_mul(FIRST_REST_PASSES).min(REST.first_ms),
             ..REST
         };
-        *until = clock::now().plus_ms(bounds.wait_ms(*failures));
+        let mut failures = self.failures.borrow_mut();
+        failures.handle_failure((stream, work), problem.to_string(), rest, clock::now());
+    }
+
+    /// Notes that work on a stream was done, or that there was none to do.
+    pub(super) fn note_success(&self, stream: StreamId, work: Work) {
+        self.failures.borrow_mut().handle_success(stream, work);
     }
 
     /// Whether a stream is left alone for now.
     pub(super) fn is_resting(&self, stream: StreamId) -> bool {
-        let resting = self.resting.borrow();
-        let until = resting.get(&stream).map_or(UnixMs(0), |(_, until)| *until);
-        clock::now() < until
+        self.failures.borrow().is_resting(stream, clock::now())
     }
 
     async fn step(&self, job: &Job) -> Result<(), Problem> {
@@ -96,7 +91,7 @@ impl Archiver {
             }
             Step::Enter { row, noted } => {
                 d1::batch(&db, packs::enter(&db, job, row, *noted)?).await?;
-                self.resting.borrow_mut().remove(&job.stream);
+                self.note_success(job.stream, Work::Packing);
                 self.save_job(job.clone().handle_entered().as_ref())
             }
             Step::Drop { key } => {

@@ -16,10 +16,8 @@ use crate::storage::d1::packs::{self, PackSums};
 use crate::storage::schema;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::time::Duration;
-use streamchain_edge_core::archive::Fullness;
-use streamchain_protocol::ids::StreamId;
+use streamchain_edge_core::archive::{Failures, Fullness};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::BackoffBounds;
 use worker::{Delay, DurableObject, Env, Request, Response, State, console_error, durable_object};
@@ -48,11 +46,9 @@ pub struct Archiver {
     pub(super) alarm: Alarm,
     locked: Cell<bool>,
     /// Passes that failed in a row.
-    failures: Cell<u32>,
-    /// Why the last pass, or the last stream, failed.
-    pub(super) error: RefCell<Option<String>>,
-    /// Streams whose pack could not be built, each with how often in a row, and until when it is left alone.
-    pub(super) resting: RefCell<BTreeMap<StreamId, (u32, UnixMs)>>,
+    failed_passes: Cell<u32>,
+    /// What failed when it was last done.
+    pub(super) failures: RefCell<Failures>,
     /// Up to which number notes of erasures were looked at in this round of passes.
     pub(super) looked_at: Cell<u64>,
     sums: Cell<Option<(UnixMs, PackSums)>>,
@@ -70,9 +66,8 @@ impl DurableObject for Archiver {
             env,
             alarm: Alarm::default(),
             locked: Cell::new(false),
-            failures: Cell::new(0),
-            error: RefCell::new(None),
-            resting: RefCell::default(),
+            failed_passes: Cell::new(0),
+            failures: RefCell::default(),
             looked_at: Cell::new(0),
             sums: Cell::new(None),
             warned: Cell::new(UnixMs(0)),
@@ -91,16 +86,18 @@ impl DurableObject for Archiver {
     async fn alarm(&self) -> worker::Result<Response> {
         let storage = self.state.storage();
         self.alarm.begin(&storage, MAX_ROUND_MS).await;
-        let wait = match self.pass().await {
+        let outcome = self.pass().await;
+        let problem = outcome.as_ref().err().map(Problem::to_string);
+        self.failures.borrow_mut().handle_pass(problem);
+        let wait = match outcome {
             Ok(wait) => {
-                self.failures.set(0);
+                self.failed_passes.set(0);
                 wait
             }
             Err(problem) => {
                 console_error!("archiver: {problem}");
-                self.error.replace(Some(problem.to_string()));
-                self.failures.set(self.failures.get().saturating_add(1));
-                RETRY.wait_ms(self.failures.get())
+                self.failed_passes.set(self.failed_passes.get().saturating_add(1));
+                RETRY.wait_ms(self.failed_passes.get())
             }
         };
         self.alarm.end(&storage, Some(clock::now().plus_ms(wait))).await;
@@ -152,7 +149,7 @@ impl Archiver {
             },
             "archive": {
                 "bound": Archive::of(&self.env).is_some(), "packs": sums.packs, "messages": sums.messages,
-                "bytes": sums.bytes, "error": *self.error.borrow(),
+                "bytes": sums.bytes, "error": self.failures.borrow().shown(),
             },
         })))
     }

@@ -11,12 +11,12 @@ use crate::storage::archive::Archive;
 use crate::storage::d1::{self, anchors, packs, rounds, runs, segments, streams};
 use crate::storage::history::list_key;
 use serde::{Deserialize, Serialize};
-use streamchain_edge_core::archive::{Fullness, Job, plan};
+use streamchain_edge_core::archive::{Fullness, Job, Work, plan};
 use streamchain_protocol::archive::MAX_PACK_SEGMENTS;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::first_time;
-use worker::{D1Database, console_error, console_warn};
+use worker::{D1Database, console_warn};
 
 /// How long a pass takes at most, milliseconds; the next one goes on. The alarm of one that dies is set for later than that.
 const MAX_PASS_MS: u64 = 15_000;
@@ -66,7 +66,6 @@ impl Archiver {
             self.finish_job().await?;
             self.rewrite_erased(&db).await?;
         }
-        self.error.replace(None);
         let mut is_over = false;
         while !is_over && clock::now() < until {
             place = self.go_on(&db, config, fullness, place, until).await?;
@@ -182,7 +181,7 @@ impl Archiver {
             // The job has to be finished first.
             Err(problem) if self.job()?.is_some() => Err(problem),
             Err(problem) => {
-                self.note_failure(stream, &problem);
+                self.note_failure(stream, Work::Packing, &problem);
                 Ok(())
             }
             Ok(()) => Ok(()),
@@ -204,7 +203,7 @@ impl Archiver {
             }
             let (rows, begins) = segments::oldest(db, stream, MAX_PACK_SEGMENTS).await?;
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
-                return Ok(());
+                break;
             };
             let end = Seq(last.first.0.saturating_add(last.count));
             let mut finals = anchors::finals(db, stream, first.first, end, MAX_FINALS).await?;
@@ -213,9 +212,12 @@ impl Archiver {
             let oldest = first_time(&begins).unwrap_or_default();
             let now = clock::now();
             let Some((first, end)) = plan(&rows, &finals, oldest, config.rules, fullness, now) else {
-                return Ok(());
+                break;
             };
             self.run(&Job::pack(stream, first, end)).await?;
+        }
+        if !self.is_resting(stream) {
+            self.note_success(stream, Work::Packing);
         }
         Ok(())
     }
@@ -240,12 +242,5 @@ impl Archiver {
             self.looked_at.set(id);
         }
         Ok(())
-    }
-
-    /// Logs what one stream fails with, and leaves that stream alone for a while.
-    pub(super) fn note_failure(&self, stream: StreamId, problem: &Problem) {
-        console_error!("archiver: stream {stream}: {problem}");
-        self.error.replace(Some(format!("stream {stream}: {problem}")));
-        self.rest(stream);
     }
 }

@@ -15,7 +15,7 @@ use crate::problem::{Kind, Problem};
 use crate::storage::sql;
 use alloy_primitives::Address;
 use std::cell::{Cell, RefCell};
-use streamchain_edge_core::directory::{Directory, Placed, post, post_forgotten, renew};
+use streamchain_edge_core::directory::{Directory, Mail, Placed, post, post_forgotten, renew};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{RelayId, ShortId};
 use streamchain_protocol::time::UnixMs;
@@ -36,6 +36,7 @@ pub struct Relays {
     env: Env,
     rows: RelayRows,
     directory: RefCell<Directory>,
+    mail: RefCell<Mail>,
     turn_service: TurnServiceRows,
     ensured: Cell<UnixMs>,
     forgot: Cell<UnixMs>,
@@ -45,18 +46,19 @@ impl DurableObject for Relays {
     fn new(state: State, env: Env) -> Self {
         let rows = RelayRows::new(state.storage().sql());
         let now = clock::now();
-        let directory = rows.load(now).unwrap_or_else(|error| {
+        let (directory, mail) = rows.load(now).unwrap_or_else(|error| {
             // Relays renew within seconds, so an empty directory fills by itself.
             console_error!("directory: {error}");
-            Directory::default()
+            Default::default()
         });
-        let directory = RefCell::new(directory);
+        let (directory, mail) = (RefCell::new(directory), RefCell::new(mail));
         let turn_service = TurnServiceRows::load(state.storage().sql(), SCHEMA);
         Self {
             state,
             env,
             rows,
             directory,
+            mail,
             turn_service,
             ensured: Cell::new(UnixMs(0)),
             forgot: Cell::new(now),
@@ -92,7 +94,7 @@ impl Relays {
     fn post_notices(&self, asked: PostNotices, now: UnixMs) -> Result<NoticesPosted, Problem> {
         let notices = asked.notices.into_iter().map(|one| (one.relay, one.notice));
         let notices = self.directory.borrow().readable(notices.collect());
-        self.atomically(|| post(&self.rows, &notices, now))?;
+        self.keep(&notices, now)?;
         let directory = self.directory.borrow();
         let relays = notices.iter().map(|(relay, _)| relay);
         let dead = relays.filter(|relay| !directory.is_alive(relay, now)).cloned();
@@ -101,7 +103,28 @@ impl Relays {
 
     fn withdraw(&self, asked: &WithdrawAuthors, now: UnixMs) -> Result<(), Problem> {
         let notices = self.withdrawals(asked, now);
-        Ok(self.atomically(|| post(&self.rows, &notices, now))?)
+        Ok(self.keep(&notices, now)?)
+    }
+
+    fn keep(&self, notices: &[(RelayId, Notice)], now: UnixMs) -> Result<(), Error> {
+        let mut mail = self.mail.borrow_mut();
+        notices.iter().for_each(|(relay, _)| mail.note(relay));
+        self.atomically(|| post(&self.rows, notices, now))
+    }
+
+    /// The answer to a renewal. Nothing is read for a relay for which nothing waits.
+    fn renewed(&self, relay: &RelayId, cursor: u64, sessions: u64) -> Result<Renewed, Error> {
+        let mut mail = self.mail.borrow_mut();
+        let mut renewed = match mail.idle_answer(relay, cursor, sessions) {
+            Some(renewed) => renewed,
+            None => {
+                let renewed = self.atomically(|| renew(&self.rows, relay, cursor, sessions))?;
+                mail.note_answer(relay, &renewed);
+                renewed
+            }
+        };
+        self.directory.borrow().thin_out(&mut renewed);
+        Ok(renewed)
     }
 
     fn statuses(&self, now: UnixMs) -> Result<Encoded<Vec<RelayStatus>>, Problem> {
@@ -121,18 +144,18 @@ impl Relays {
         registration.location = registration.location.or(asked.location);
         let (cursor, sessions) = (registration.cursor, registration.sessions);
         let was_forgotten = self.directory.borrow().was_forgotten(relay, &registration);
-        let is_new = self
-            .directory
-            .borrow_mut()
-            .register(relay, registration.clone(), now)?;
+        let is_new = self.directory.borrow_mut().register(relay, registration, now)?;
         if is_new {
-            self.rows.put(relay, &registration)?;
+            if let Some(registration) = self.directory.borrow().registration(relay) {
+                self.rows.put(relay, registration)?;
+            }
             self.record(id, relay, "relay.register");
         }
         if was_forgotten {
+            self.mail.borrow_mut().note(relay);
             self.atomically(|| post_forgotten(&self.rows, relay, now))?;
         }
-        let renewed = self.atomically(|| renew(&self.rows, relay, cursor, sessions))?;
+        let renewed = self.renewed(relay, cursor, sessions)?;
         self.keep_house(id, now)?;
         Ok(Encoded::of(&renewed))
     }
@@ -167,7 +190,7 @@ impl Relays {
         if now.since(self.forgot.get()) >= FORGET_INTERVAL_MS {
             self.forgot.set(now);
             let dead = self.directory.borrow_mut().forget_dead(now);
-            dead.iter().try_for_each(|relay| self.rows.drop_relay(relay))?;
+            dead.iter().try_for_each(|relay| self.drop_relay(relay))?;
         }
         Ok(())
     }
@@ -175,10 +198,15 @@ impl Relays {
     fn goodbye(&self, id: &RequestId, asked: &Goodbye) -> Result<(), Problem> {
         let relay = &asked.relay;
         if self.directory.borrow_mut().goodbye(relay, asked.incarnation) {
-            self.rows.drop_relay(relay)?;
+            self.drop_relay(relay)?;
             self.record(id, relay, "relay.goodbye");
         }
         Ok(())
+    }
+
+    fn drop_relay(&self, relay: &RelayId) -> Result<(), Error> {
+        self.mail.borrow_mut().forget(relay);
+        self.rows.drop_relay(relay)
     }
 
     fn record(&self, id: &RequestId, relay: &RelayId, action: &str) {

@@ -4,7 +4,7 @@ use crate::storage::row::Row;
 use crate::storage::schema;
 use crate::storage::sql::own_json;
 use crate::storage::sql::{all, first, number, run};
-use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered, Withdrawn};
+use streamchain_edge_core::directory::{Directory, Mail, NoticeStore, Numbered, Withdrawn};
 use streamchain_protocol::ids::{RelayId, ShortId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, Registration};
@@ -38,8 +38,8 @@ impl RelayRows {
         Self { sql }
     }
 
-    /// Makes the tables and reads the directory.
-    pub(super) fn load(&self, now: UnixMs) -> Result<Directory, Error> {
+    /// Makes the tables, and reads the directory and for which relays notices wait.
+    pub(super) fn load(&self, now: UnixMs) -> Result<(Directory, Mail), Error> {
         schema::upgrade(&self.sql, SCHEMA)?;
         let mut directory = Directory::default();
         let query = "SELECT id, json FROM relays";
@@ -49,7 +49,13 @@ impl RelayRows {
         for (relay, registration) in relays {
             directory.restore(relay, registration, now);
         }
-        Ok(directory)
+        let waiting = all(
+            &self.sql,
+            "SELECT DISTINCT relay FROM notices",
+            vec![],
+            Row::parsed,
+        )?;
+        Ok((directory, Mail::of(waiting)))
     }
 
     /// Keeps a registration.

@@ -2,6 +2,7 @@
 
 use super::tables::StreamRows;
 use super::waiters::Waiters;
+use crate::api::by_method::answer_call;
 use crate::api::call::{Encoded, reply, serve};
 use crate::api::relays::{NoticesPosted, PostNotices, RelayNotice, relays_object};
 use crate::api::stream::*;
@@ -15,11 +16,12 @@ use streamchain_edge_core::directory::Choices;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{
-    InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
+    FlushedSegments, InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
 };
 use streamchain_edge_core::webhooks::Wakening;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, ProducerState};
+use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 type Log = StreamLog<StreamRows>;
@@ -41,6 +43,8 @@ pub struct Stream {
     pub(super) inbox_shares: RefCell<InboxShares>,
     /// When what waits is due.
     pub(super) schedule: RefCell<Schedule>,
+    /// What this instance wrote to the database lately.
+    pub(super) flushed: RefCell<FlushedSegments>,
     /// When a reader asked for news last.
     pub(super) asked: Cell<Option<UnixMs>>,
     /// Whether the batcher knows that somebody watches the stream, as far as this instance said so.
@@ -67,6 +71,7 @@ impl DurableObject for Stream {
             looked: Cell::new(false),
             alarm: Alarm::default(),
             schedule: RefCell::default(),
+            flushed: RefCell::default(),
             asked: Cell::new(None),
             is_watch_told: Cell::new(false),
             gate: Gate::default(),
@@ -87,6 +92,21 @@ impl DurableObject for Stream {
     async fn alarm(&self) -> worker::Result<Response> {
         self.on_alarm().await;
         Response::empty()
+    }
+}
+
+#[wasm_bindgen(wasm_bindgen_futures = ::worker::wasm_bindgen_futures, js_sys = ::worker::js_sys)]
+impl Stream {
+    /// Answers a request that comes as a call of this method: `Handle::call_method`.
+    pub async fn call(
+        &self,
+        name: String,
+        shape: u32,
+        id: String,
+        body: Vec<u8>,
+    ) -> Result<JsValue, JsValue> {
+        let answer = async |asked, id: &RequestId| self.answer(asked, id).await;
+        answer_call((&name, shape), &id, body, answer).await
     }
 }
 

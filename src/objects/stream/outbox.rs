@@ -147,10 +147,12 @@ impl Stream {
             let handed = within(ACK_TIMEOUT, self.hand_to_anchorer(Some(segment)));
             matches!(handed.await, Ok(true))
         };
-        Ok(self.step(|log| match is_acked {
+        self.step(|log| match is_acked {
             true => log.mark_flushed_and_acked(segment, records.len()),
             false => log.mark_flushed(segment, records.len()),
-        })?)
+        })?;
+        self.flushed.borrow_mut().add(&segment.segment);
+        Ok(())
     }
 
     /// Hands the segments that wait to the Anchorer, and `newest`, which is in the database but not marked so. Returns

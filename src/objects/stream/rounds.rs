@@ -57,8 +57,11 @@ impl Stream {
         Ok(())
     }
 
-    /// The run that waits, made of the roots that the database has.
+    /// The run that waits, made of the roots that this instance wrote, or else of those that the database has.
     async fn run_of(&self, state: &LogState, pending: PendingRun) -> Result<Run, Problem> {
+        if let Some(run) = self.flushed.borrow().run(pending) {
+            return Ok(run);
+        }
         let db = self.env.d1("DB")?;
         let rows = segments::list(&db, state.id, pending.first, MAX_SEGMENTS_PER_RUN).await?;
         let rows = rows.into_iter().map(|row| (row.first, row.count, row.root));

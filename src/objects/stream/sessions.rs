@@ -39,7 +39,7 @@ impl Stream {
             let to = Destination {
                 seen: state.assigned.as_ref(),
                 shares: choice.shares,
-                joins: choice.joins,
+                follows: choice.follows,
                 gone: &choice.gone,
             };
             let opened = self.step(|log| {

@@ -40,6 +40,12 @@ export const MAX_KNOWN_GROUPS = 1_024;
 /** Pages of 256 messages that a connection remembers for their signatures: what a reader who scrolls looks at. */
 export const MAX_KNOWN_PAGES = 8;
 
+/**
+ * Groups whose signatures are made at the same time: one more than the one that is nearly ready. With more of them, a page that
+ * publishes all the time would make small groups, of which each costs the relay a check.
+ */
+export const MAX_GROUPS_IN_SIGNING = 2;
+
 /** A browser that could not sign is asked again after this time, in ms. */
 export const SIGN_AGAIN_MS = 1_000;
 

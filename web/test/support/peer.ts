@@ -78,7 +78,19 @@ export class FakeChannel implements DataChannel {
   }
 
   close(): void {
+    if (this.readyState === "closed") return;
     this.readyState = "closed";
+    this.onEnd?.();
+  }
+
+  /** What the other end does when this one closes. */
+  onEnd: (() => void) | null = null;
+
+  /** The other end closes it. */
+  end(): void {
+    if (this.readyState === "closed") return;
+    this.readyState = "closed";
+    this.onclose?.call(this as never, new Event("close"));
   }
 }
 
@@ -92,6 +104,8 @@ export class FakePeer implements PeerConnection {
   onicecandidate: PeerConnection["onicecandidate"] = null;
   onicecandidateerror: PeerConnection["onicecandidateerror"] = null;
   readonly channel = new FakeChannel();
+  /** The channels of streams that joined. */
+  readonly further: FakeChannel[] = [];
   readonly world: Network;
   readonly apart: boolean;
   configuration: RtcConfiguration;
@@ -112,8 +126,19 @@ export class FakePeer implements PeerConnection {
     world.peers.push(this);
   }
 
-  createDataChannel(): DataChannel {
-    return this.channel;
+  createDataChannel(_label?: string, options?: { protocol?: string }): DataChannel {
+    if (options?.protocol !== "streamchain.join.v1") return this.channel;
+    const channel = new FakeChannel();
+    this.further.push(channel);
+    queueMicrotask(() => {
+      if (this.connectionState !== "connected") return;
+      const session = this.world.admit(this, channel);
+      channel.session = session;
+      channel.onEnd = () => this.world.sessions.delete(session);
+      if (this.#author !== null) session.author = authorBytes(this.#author);
+      channel.open();
+    });
+    return channel;
   }
 
   async createOffer(options?: { iceRestart: boolean }): Promise<RTCSessionDescriptionInit> {
@@ -164,13 +189,15 @@ export class FakePeer implements PeerConnection {
     if (!world.relayAnswers || !open || !this.#hasAddress || this.connectionState === "closed") return;
     this.#become("connected", "connected");
     if (channel.session !== null) return;
-    channel.session = world.admit(this, channel);
+    const session = world.admit(this, channel);
+    channel.session = session;
+    channel.onEnd = () => world.sessions.delete(session);
     if (this.#author !== null) channel.session.author = authorBytes(this.#author);
     channel.open();
   }
 
   async getStats(): Promise<RTCStatsReport> {
-    const bytesReceived = this.channel.receivedBytes;
+    const bytesReceived = [this.channel, ...this.further].reduce((sum, { receivedBytes }) => sum + receivedBytes, 0);
     const turn = !this.world.directWorks;
     const open = this.connectionState === "connected";
     return new Map<string, unknown>([
@@ -212,8 +239,10 @@ export class FakePeer implements PeerConnection {
   close(): void {
     if (this.connectionState === "closed") return;
     this.connectionState = "closed";
-    this.channel.close();
-    if (this.channel.session !== null) this.world.sessions.delete(this.channel.session);
+    for (const channel of [this.channel, ...this.further]) {
+      channel.close();
+      if (channel.session !== null) this.world.sessions.delete(channel.session);
+    }
   }
 
   #become(connection: RTCPeerConnectionState, ice: RTCIceConnectionState): void {

@@ -30,6 +30,19 @@ export class OriginKeys implements Keys {
   signatures = 0;
   /** The browser's cryptography fails. */
   fails = false;
+  /** Signatures wait for `release`. */
+  waits = false;
+  readonly #held: (() => void)[] = [];
+
+  /** Signatures that wait. */
+  get held(): number {
+    return this.#held.length;
+  }
+
+  /** Lets one of the signatures that wait come out: the newest, since threads keep no order. */
+  release(): void {
+    this.#held.pop()?.();
+  }
 
   async of(name: string): Promise<SigningKey> {
     const known = this.#pairs.get(name);
@@ -40,6 +53,7 @@ export class OriginKeys implements Keys {
     const made: SigningKey = {
       point,
       sign: async (bytes) => {
+        if (this.waits) await new Promise<void>((resolve) => this.#held.push(resolve));
         if (this.fails) throw new Error("the browser cannot sign");
         this.signatures++;
         return copy(sign("sha256", bytes, { key: privateKey, dsaEncoding: "ieee-p1363" }));

@@ -28,6 +28,8 @@ class RelaySession {
   /** The producer's id and the key of the hello. */
   id: Uint8Array = new Uint8Array();
   key: Uint8Array | undefined;
+  /** The bits of the client's abilities. */
+  abilities = 0;
   /** The relay was restarted: ICE works, but the relay does not have the session. */
   forgotten = false;
 
@@ -52,7 +54,21 @@ class RelaySession {
     this.peer.fail();
   }
 
+  /** The relay closes the channel, and not the connection. */
+  end(): void {
+    this.world.sessions.delete(this);
+    this.channel.end();
+  }
+
   receive(frame: ClientFrame): void {
+    if (frame.kind === "abilities") {
+      this.abilities = frame.bits;
+      return;
+    }
+    if (frame.kind === "join") {
+      this.world.joined(this, frame.grant);
+      return;
+    }
     this.world.received.push(frame);
     if (frame.kind === "hello") {
       this.id = frame.producer;
@@ -111,6 +127,12 @@ export class World {
   readonly byHttp = new ByHttp(this);
   /** Whose tokens the edge knows; without them everybody is one guest. */
   people: People | null = null;
+  /** How many streams a connection takes; 1 for an edge or relay of the version before. */
+  streams = 1;
+  /** What the relay does with a grant; null: it takes it. */
+  joinError: { code: number; text: string } | null = null;
+  /** Answers of `POST …/streams/{stream}`, taken from the front; empty: it works. */
+  joinAnswers: (() => Response)[] = [];
   /** Sessions that were ended by a request that the edge took. */
   endedSessions = 0;
   /** What relay and edge take of signed messages. */
@@ -141,6 +163,13 @@ export class World {
     const session = new RelaySession(this, peer, channel);
     this.sessions.add(session);
     return session;
+  }
+
+  /** A further channel showed its grant. */
+  joined(session: RelaySession, grant: string): void {
+    if (this.joinError === null && grant === "grant") return;
+    session.send([23, this.joinError?.code ?? 3, this.joinError?.text ?? "no grant of this edge"]);
+    queueMicrotask(() => session.end());
   }
 
   /** The only session there is. */
@@ -318,6 +347,11 @@ export class World {
     if (this.people !== null && url.pathname.startsWith("/v1/auth/")) {
       return this.people.answer(url.pathname, headers.get("authorization"), proven);
     }
+    if (method === "POST" && /^\/v1\/sessions\/[^/]+\/streams\//.test(url.pathname)) {
+      if (author === undefined && this.people !== null) return problem(401, "unauthorized")();
+      const joins = { grant: "grant", session: `joined${this.requests.length}`, author: author ?? toHex(AUTHOR) };
+      return this.joinAnswers.shift()?.() ?? Response.json(joins, { status: 201 });
+    }
     if (url.pathname.endsWith("/sessions")) {
       return this.sessionAnswers.shift()?.() ?? (this.people === null ? answerOffer() : this.#answerTo(author, proven));
     }
@@ -368,6 +402,7 @@ export class World {
       "content-type": "application/sdp",
       location: "/v1/sessions/abc",
       "streamchain-author": by,
+      ...(this.streams > 1 ? { "streamchain-streams": String(this.streams) } : {}),
       ...(guest === undefined ? {} : { "streamchain-access-token": guest.token }),
     });
     return new Response(`${ANSWER}a=author:${by}\r\n`, { status: 201, headers });

@@ -94,14 +94,16 @@ impl StreamClient {
         };
         match answer {
             Ok(answer) => {
-                let wait = if outbox.posted(producer_seq, answer) {
+                let wait = if outbox.posted(producer_seq, answer)? {
                     UNSTORED_PAUSE_MS
                 } else {
                     0
                 };
                 self.http.post.succeeded(now_ms.saturating_add(wait));
             }
-            Err(failure) if failure.is_final() => return Err(Fatal::Refused(failure)),
+            Err(failure) if failure.is_final() || failure.is_broken_chain() => {
+                return Err(Fatal::Refused(failure));
+            }
             Err(failure) => {
                 if matches!(&failure, Failure::Refused { status: 409, slug, .. } if slug == "producer-conflict")
                 {
@@ -119,6 +121,7 @@ impl StreamClient {
             return;
         }
         self.http.follow.failures = 0;
+        let message = self.with_signature(message);
         if let Some(feed) = &mut self.feed {
             let mark = message.seq.next();
             feed.message(message);

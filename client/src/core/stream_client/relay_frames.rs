@@ -3,10 +3,12 @@
 use super::{Event, Link, StreamClient, frames};
 use crate::core::failure::{Failure, Fatal};
 use crate::core::limits::{MAX_GAP_PAUSES, MAX_PAUSE_MS, OVERLOAD_BACKOFF};
-use crate::core::message::Message;
+use crate::core::message::{Message, MessageSignature};
 use crate::core::pacer::Pacer;
+use std::sync::Arc;
+use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::wire::cbor::Reader;
-use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
+use streamchain_protocol::wire::frame::{ChannelLimits, ErrorCode, RelayFrame};
 
 /// How a session ends because of a frame.
 type Ends = Option<Failure>;
@@ -38,24 +40,7 @@ impl StreamClient {
                 stored,
                 limits,
                 ..
-            } => {
-                if let Some(outbox) = &mut self.outbox {
-                    outbox.welcome(stored, limits.payload)?;
-                    self.pacer = Pacer::new(&limits);
-                }
-                if let Some(feed) = &mut self.feed {
-                    feed.enter(epoch);
-                    feed.commit(committed);
-                    // The channel goes on under another epoch: what was asked of the leader before counts no longer.
-                    if matches!(self.link, Link::Open(_)) {
-                        self.control.push_back(frames::subscribe(feed.resume()));
-                    }
-                }
-                (self.paused_until, self.pauses) = (None, 0);
-                if matches!(self.link, Link::Greeting(_)) {
-                    self.is_open(now_ms);
-                }
-            }
+            } => return self.welcome((epoch, committed), stored, &limits, now_ms),
             RelayFrame::Message {
                 epoch,
                 seq,
@@ -63,32 +48,43 @@ impl StreamClient {
                 author,
                 payload,
             } => {
-                let Some(feed) = &mut self.feed else {
-                    return Ok(None);
-                };
-                if feed.is_outdated(epoch) {
-                    return Ok(Some(Failure::Ended("the relay's epoch is over".into())));
-                }
-                feed.enter(epoch);
-                feed.message(Message {
+                let message = Message {
                     seq,
                     time,
                     author,
                     payload: payload.to_vec(),
                     erased: None,
-                });
+                    signature: None,
+                };
+                return Ok(self.message(epoch, message));
+            }
+            RelayFrame::Signature {
+                seq,
+                producer,
+                producer_seq,
+                group: header,
+                ..
+            } => {
+                self.signature = Some(Arc::new(MessageSignature {
+                    seq,
+                    producer,
+                    producer_seq,
+                    header,
+                }));
             }
             RelayFrame::Accepted {
-                producer_seq, seq, ..
+                producer_seq,
+                seq,
+                count,
             } => {
                 self.pauses = 0;
                 if let Some(outbox) = &mut self.outbox {
-                    outbox.accepted(producer_seq, seq);
+                    outbox.accepted(producer_seq, seq, count)?;
                 }
             }
             RelayFrame::Committed { committed } => {
                 if let Some(outbox) = &mut self.outbox {
-                    outbox.committed(committed);
+                    outbox.committed(committed)?;
                 }
                 if let Some(feed) = &mut self.feed {
                     feed.commit(committed);
@@ -106,6 +102,54 @@ impl StreamClient {
             _ => {}
         }
         Ok(None)
+    }
+
+    fn welcome(
+        &mut self,
+        (epoch, committed): (Epoch, Seq),
+        stored: Option<u64>,
+        limits: &ChannelLimits,
+        now_ms: u64,
+    ) -> Result<Ends, Fatal> {
+        if let Some(outbox) = &mut self.outbox {
+            if outbox.key().is_some() && limits.group_messages == 0 {
+                let text = "the relay is of a version that takes no signed messages";
+                return Ok(Some(Failure::Ended(text.into())));
+            }
+            outbox.welcome(stored, limits)?;
+            self.pacer = Pacer::new(limits);
+        }
+        if let Some(feed) = &mut self.feed {
+            if feed.enter(epoch) {
+                self.signature = None;
+            }
+            feed.commit(committed);
+            // The channel goes on under another epoch: what was asked of the leader before counts no longer.
+            if matches!(self.link, Link::Open(_)) {
+                self.control
+                    .push_back(frames::subscribe(feed.resume(), self.signatures));
+            }
+        }
+        (self.paused_until, self.pauses) = (None, 0);
+        if matches!(self.link, Link::Greeting(_)) {
+            self.is_open(now_ms);
+        }
+        Ok(None)
+    }
+
+    fn message(&mut self, epoch: Epoch, message: Message) -> Ends {
+        let feed = self.feed.as_mut()?;
+        if feed.is_outdated(epoch) {
+            return Some(Failure::Ended("the relay's epoch is over".into()));
+        }
+        if feed.enter(epoch) {
+            self.signature = None;
+        }
+        let message = self.with_signature(message);
+        if let Some(feed) = &mut self.feed {
+            feed.message(message);
+        }
+        None
     }
 
     fn error(

@@ -2,12 +2,49 @@
 
 mod world;
 
-use super::{ClientOptions, Guarantee, Reading};
+use super::{ClientOptions, Guarantee, KeptChain, Reading, SignGroups, Signing};
 use proptest::prelude::*;
+use std::sync::Arc;
 use streamchain_protocol::ids::{ProducerId, Seq};
+use streamchain_protocol::keccak256;
+use streamchain_protocol::signed::{PublicKey, Signature};
 use world::{Faults, World};
 
 const PRODUCER: ProducerId = ProducerId([0xAB; 16]);
+
+/// Signs by hashing: whoever checks does the same.
+#[derive(Debug)]
+pub(super) struct FakeKey;
+
+impl SignGroups for FakeKey {
+    fn public_key(&self) -> PublicKey {
+        let mut bytes = [0x11; PublicKey::BYTES];
+        bytes[0] = 2;
+        PublicKey::from_bytes(bytes).unwrap()
+    }
+
+    fn sign(&self, bytes: &[u8]) -> Option<Signature> {
+        let hash = keccak256(bytes);
+        let twice = [hash.0, hash.0].concat();
+        twice.try_into().ok().map(Signature)
+    }
+}
+
+fn signing(chain: KeptChain) -> Signing {
+    Signing {
+        key: Arc::new(FakeKey),
+        stream: world::STREAM,
+        author: world::AUTHOR,
+        chain,
+    }
+}
+
+fn signer(chain: KeptChain) -> ClientOptions {
+    ClientOptions {
+        signing: Some(signing(chain)),
+        ..publisher()
+    }
+}
 
 fn publisher() -> ClientOptions {
     ClientOptions {
@@ -27,9 +64,9 @@ fn reader(guarantee: Guarantee) -> ClientOptions {
 }
 
 /// Publishes under faults, then without, and checks what is stored and what each reader got.
-fn run(seed: u64, messages: u64, faults: Faults) {
+fn run(seed: u64, messages: u64, faults: Faults, publisher: &ClientOptions) {
     let mut world = World::new(seed, faults);
-    let publishing = world.join(&publisher());
+    let publishing = world.join(publisher);
     let readers = [
         world.join(&reader(Guarantee::Stored)),
         world.join(&reader(Guarantee::Live)),
@@ -86,8 +123,61 @@ proptest! {
         refusals in 0_u64..200,
         failures in 0_u64..600,
         gaps in 0_u64..300,
+        is_signed: bool,
     ) {
-        run(seed, messages, Faults { kills, moves, cuts, refusals, failures, gaps });
+        let publisher = if is_signed { signer(KeptChain::default()) } else { publisher() };
+        run(seed, messages, Faults { kills, moves, cuts, refusals, failures, gaps }, &publisher);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_signed_chain_goes_on_whatever_ends_when(
+        seed: u64,
+        messages in 1_u64..300,
+        kills in 0_u64..30,
+        moves in 0_u64..30,
+        cuts in 0_u64..60,
+        refusals in 0_u64..200,
+        failures in 0_u64..600,
+        http_only: bool,
+    ) {
+        let mut world = World::new(seed, Faults { kills, moves, cuts, refusals, failures, gaps: 0 });
+        let options = |chain| ClientOptions { http_only, ..signer(chain) };
+        let publishing = world.join(&options(KeptChain::default()));
+        let mut published = 0;
+        for step in 0..2_000 {
+            if step == 1_500 {
+                world.heal();
+            }
+            // The program is ended, and run again with the same input.
+            if step < 1_500 && world.below(200) == 0 {
+                let chain = world.kept_chain(publishing);
+                world.restart(publishing, &options(chain));
+                published = 0;
+            }
+            for _ in 0..world.below(6) {
+                if published < messages {
+                    published += u64::from(world.publish(publishing, &published.to_be_bytes()));
+                }
+            }
+            world.step();
+        }
+        for _ in 0..20_000 {
+            while published < messages && world.publish(publishing, &published.to_be_bytes()) {
+                published += 1;
+            }
+            world.step();
+            if world.is_settled(messages) {
+                break;
+            }
+        }
+        let expected: Vec<u64> = (0..messages).collect();
+        prop_assert_eq!(world.log(), expected.clone(), "each message is stored once, in order");
+        prop_assert_eq!(world.stored_events(publishing), expected);
+        prop_assert_eq!(world.signed_messages(), messages);
     }
 }
 

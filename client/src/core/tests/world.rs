@@ -2,11 +2,16 @@
 //! lost with it; requests and sessions fail at random, some of them after they took effect.
 
 mod relay;
+mod signed;
 
-use crate::core::{ClientOptions, Command, Event, Failure, Input, Message, PostAnswer, StreamClient};
+use crate::core::{
+    ClientOptions, Command, Event, Failure, Input, KeptChain, Message, PostAnswer, StreamClient,
+};
+pub(super) use signed::{AUTHOR, STREAM};
 use std::collections::VecDeque;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq};
+use streamchain_protocol::signed::GroupHeader;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::SplitMix64;
 
@@ -35,6 +40,8 @@ struct Record {
     producer: ProducerId,
     producer_seq: u64,
     payload: Vec<u8>,
+    /// At the first message of a signed group.
+    group: Option<GroupHeader>,
 }
 
 /// A client's session at the relay.
@@ -55,6 +62,8 @@ struct Actor {
     following: Option<u64>,
     received: Vec<(u64, u64)>,
     stored: Vec<u64>,
+    /// What the client's shell has kept on its disk.
+    disk: KeptChain,
 }
 
 /// What reaches a client later.
@@ -109,6 +118,7 @@ impl World {
             following: None,
             received: vec![],
             stored: vec![],
+            disk: KeptChain::default(),
         });
         self.actors.len() - 1
     }
@@ -241,6 +251,7 @@ impl World {
             // The edge writes itself when no relay leads, under an epoch of its own.
             for record in waiting {
                 if record.producer_seq == self.next_of(record.producer) {
+                    self.check_chain(&record);
                     self.log.push(record);
                 }
             }
@@ -269,6 +280,7 @@ impl World {
 
     fn append(&mut self, record: Record) {
         if record.producer_seq == self.next_of(record.producer) {
+            self.check_chain(&record);
             self.tentative.push(record);
         }
     }
@@ -313,6 +325,7 @@ impl World {
         while self.actors[who].session.is_some()
             && let Some(message) = self.actors[who].client.next_send(now).unwrap()
         {
+            self.keep(who);
             self.relay_receives(who, &message);
         }
         while let Some(event) = self.actors[who].client.poll_event() {
@@ -373,33 +386,34 @@ impl World {
     fn post(&mut self, who: usize) {
         let client = &mut self.actors[who].client;
         let producer = client.producer().unwrap();
-        let Some((producer_seq, payload)) = client
+        let Some(records) = client
             .post()
-            .map(|post| (post.producer_seq, post.payload.to_vec()))
+            .unwrap()
+            .map(|post| signed::records(producer, &post))
         else {
             let none = Answered::Posted(0, Err(no_edge()));
             return self.later(who, none);
         };
+        self.keep(who);
+        let first = records[0].producer_seq;
+        let end = first + records.len() as u64;
         let failed = self.happens(self.faults.failures);
         if failed && self.happens(500) {
-            return self.later(who, Answered::Posted(producer_seq, Err(no_edge())));
+            return self.later(who, Answered::Posted(first, Err(no_edge())));
         }
         let known = self.inbox.iter().filter(|record| record.producer == producer);
         let in_inbox = known.map(|record| record.producer_seq + 1).max().unwrap_or(0);
         let stored = self.stored_of(producer);
         let next = in_inbox.max(stored.map_or(0, |last| last + 1));
-        let answer = if stored.is_some_and(|last| producer_seq <= last) {
-            Ok(PostAnswer::Stored(self.seq_of(producer, producer_seq).map(Seq)))
-        } else if producer_seq < next {
+        let answer = if stored.is_some_and(|last| end <= last + 1) {
+            Ok(PostAnswer::Stored(self.seq_of(producer, first).map(Seq)))
+        } else if end <= next {
             Ok(PostAnswer::Kept)
-        } else if producer_seq == next {
-            self.inbox.push(Record {
-                producer,
-                producer_seq,
-                payload,
-            });
+        } else if first == next {
+            self.inbox.extend(records);
             Ok(PostAnswer::Kept)
         } else {
+            assert!(first > next, "a group is repeated as it was, or follows");
             Err(Failure::Refused {
                 status: 409,
                 slug: "producer-conflict".into(),
@@ -409,7 +423,7 @@ impl World {
             })
         };
         let answer = if failed { Err(no_edge()) } else { answer };
-        self.later(who, Answered::Posted(producer_seq, answer));
+        self.later(who, Answered::Posted(first, answer));
     }
 
     /// The edge sends the events that a follower has not got.
@@ -448,6 +462,7 @@ fn message(seq: u64, record: &Record) -> Message {
         author: Address::ZERO,
         payload: record.payload.clone(),
         erased: None,
+        signature: None,
     }
 }
 

@@ -54,7 +54,7 @@ fn share(log: &StreamLog<Memory>, relay_id: &str, author: u8, now: UnixMs) -> bo
     let to = Destination {
         seen: seen.as_ref(),
         shares: true,
-        joins: seen.is_some(),
+        follows: seen.is_some(),
         gone: &[],
     };
     log.step(|log| {
@@ -387,7 +387,7 @@ fn relays_that_are_gone_are_forgotten_in_a_minute() {
         let to = Destination {
             seen: seen.as_ref(),
             shares: true,
-            joins: true,
+            follows: true,
             gone,
         };
         assert!(log.open_session(&session(number, "a", now.0), to).unwrap());

@@ -10,6 +10,7 @@ mod groups;
 mod leadership;
 mod members;
 mod mesh;
+mod mesh_properties;
 mod outage;
 mod outbox;
 mod properties;

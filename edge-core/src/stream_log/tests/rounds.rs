@@ -37,6 +37,8 @@ fn event() -> impl Strategy<Value = Event> {
 
 struct World {
     log: StreamLog<Memory>,
+    /// What the instance remembers of what it wrote.
+    remembered: FlushedSegments,
     database: BTreeMap<Seq, OutboxSegment>,
     /// Where the batcher knows that the next run begins.
     begin: Option<Seq>,
@@ -55,6 +57,7 @@ impl World {
         log.mark_listed(new.settings).unwrap();
         Self {
             log,
+            remembered: FlushedSegments::default(),
             database: BTreeMap::new(),
             begin: None,
             pending: None,
@@ -78,7 +81,10 @@ impl World {
                 }
             }
             Event::Forget => self.pending = None,
-            Event::Restart => self.log = self.log.restarted(),
+            Event::Restart => {
+                self.log = self.log.restarted();
+                self.remembered = FlushedSegments::default();
+            }
         }
     }
 
@@ -94,6 +100,7 @@ impl World {
             self.log
                 .step(|log| log.mark_flushed(&made, records.len()))
                 .unwrap();
+            self.remembered.add(&made.segment);
             assert_eq!(
                 self.log.unacked_segments(10).unwrap(),
                 [],
@@ -112,6 +119,8 @@ impl World {
             .of_segments(rows)
             .expect("a run begins where a segment does");
         assert_eq!(run.end(), pending.to, "the run has all that is flushed");
+        let remembered = self.remembered.run(pending);
+        assert!(remembered.is_none_or(|remembered| remembered == run));
         let begin = *self.begin.get_or_insert(run.first);
         if begin == run.first {
             self.pending = Some(run);
@@ -152,6 +161,70 @@ proptest! {
         }
         prop_assert_eq!(end, world.log.state().unwrap().head);
     }
+}
+
+#[test]
+fn a_run_is_offered_once_a_round_and_without_the_database() {
+    let mut world = World::new();
+    for round in 0..5 {
+        world.apply(Event::Commit { count: 2 });
+        world.flush(2);
+        let pending = world.log.pending_run().unwrap().unwrap();
+        assert!(world.remembered.run(pending).is_some());
+        world.offer(false);
+        if round == 1 {
+            world.offer(false); // only now does the stream know that it has runs in rounds
+        }
+        assert_eq!(world.log.pending_run().unwrap(), None, "round {round}");
+        world.apply(Event::Round);
+    }
+    assert_eq!(world.rounds.len(), 5);
+}
+
+#[test]
+fn a_run_that_waits_longer_than_a_round_is_offered_whole() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.apply(Event::Commit { count: 2 });
+        world.flush(2);
+        world.offer(false);
+        world.offer(false);
+        if world.rounds.is_empty() || world.pending.is_none() {
+            world.apply(Event::Round);
+        }
+    }
+    world.apply(Event::Commit { count: 2 });
+    world.flush(2);
+    let first = world.log.pending_run().unwrap().unwrap().first;
+    world.offer(false);
+    let whole = world.log.pending_run().unwrap().unwrap();
+    assert!(whole.first < first, "the batcher says where the run begins");
+    world.offer(false);
+    assert_eq!(world.pending.map(|run| run.first), Some(whole.first));
+    assert_eq!(world.log.pending_run().unwrap(), None);
+}
+
+#[test]
+fn few_segments_are_remembered_and_only_those_that_follow() {
+    let segment = |first, count| Segment {
+        first: Seq(first),
+        count,
+        root: B256::repeat_byte(1),
+    };
+    let pending = |first, to| PendingRun {
+        first: Seq(first),
+        to: Seq(to),
+    };
+    let mut flushed = FlushedSegments::default();
+    for first in 0..1_000 {
+        flushed.add(&segment(first, 1));
+    }
+    assert!(flushed.run(pending(995, 1_000)).is_some());
+    assert_eq!(flushed.run(pending(0, 1_000)), None, "the first are forgotten");
+    assert_eq!(flushed.run(pending(995, 1_001)), None, "the last is not there");
+    flushed.add(&segment(2_000, 5));
+    assert_eq!(flushed.run(pending(999, 2_005)), None);
+    assert_eq!(flushed.run(pending(2_000, 2_005)).map(|run| run.count), Some(5));
 }
 
 #[test]

@@ -235,12 +235,12 @@ impl EdgeReader {
     /// none.
     pub(super) async fn certificate(
         &self,
-        stream: StreamId,
+        (stream, name): (StreamId, &StreamName),
         author: Address,
         key: &PublicKey,
         at: UnixSec,
     ) -> Result<Option<Certificate>, String> {
-        let path = format!("/authors/{author}/keys/{key}?at={at}&stream={stream}");
+        let path = format!("/authors/{author}/keys/{key}?at={at}&stream={stream}&name={name}");
         let Some((_, body)) = self.get(&path, "application/json").await? else {
             return Ok(None);
         };

@@ -143,9 +143,9 @@ impl Signatures {
         }
     }
 
-    /// The stream whose messages are taken.
-    pub(super) fn stream(&self) -> StreamId {
-        self.stream.0
+    /// The stream whose messages are taken, and its name.
+    pub(super) fn stream(&self) -> (StreamId, &StreamName) {
+        (self.stream.0, &self.stream.1)
     }
 
     /// Takes the next message; returns who used which key where a group ended whose author is not the key.

@@ -275,7 +275,7 @@ impl Shard {
             head: standing.head,
             committed: standing.committed,
             stored,
-            limits: channel_limits(self.commit_interval, self.rates, standing.signed),
+            limits: channel_limits(self.commit_clock.interval(), self.rates, standing.signed),
         };
         let early = session.early.take();
         let welcomed = session.send_queue.welcome(&welcome, standing.committed);

@@ -72,6 +72,7 @@ impl Shard {
                     .saturating_sub(self.uncommitted_bytes),
                 rates: self.rates,
                 instant: now.instant,
+                due: self.commit_clock.due(now.instant),
                 unix: now.unix,
             };
             match publish_waiting(leadership, publication, measure) {

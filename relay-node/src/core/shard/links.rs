@@ -381,7 +381,7 @@ impl Shard {
     }
 
     /// What publications are measured by now.
-    pub(super) fn measure(&self, now: Now) -> Measure {
+    pub(super) fn measure(&mut self, now: Now) -> Measure {
         Measure {
             room: self
                 .memory
@@ -389,6 +389,7 @@ impl Shard {
                 .saturating_sub(self.uncommitted_bytes),
             rates: self.rates,
             instant: now.instant,
+            due: self.commit_clock.due(now.instant),
             unix: now.unix,
         }
     }

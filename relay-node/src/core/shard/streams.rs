@@ -204,18 +204,13 @@ impl Shard {
 
     /// The epoch was granted: this shard leads the stream.
     fn lead(&mut self, id: ShortId, taken: &EpochGrant, now: Now) {
-        let (interval, max_replay_bytes) = (self.commit_interval, self.memory.replay_bytes);
+        let max_replay_bytes = self.memory.replay_bytes;
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         stream.lost = None;
         stream.acquire_epoch = Retry::default();
-        stream.role = Role::Leader(Box::new(Leadership::new(
-            taken,
-            interval,
-            max_replay_bytes,
-            now.instant,
-        )));
+        stream.role = Role::Leader(Box::new(Leadership::new(taken, max_replay_bytes, now.instant)));
         self.enter_epoch(id, taken.epoch, now);
         self.begin_stream(id, now);
         if taken.waiting > 0 {

@@ -12,7 +12,7 @@ export const CRATE_LAYERS = {
   "streamchain-edge": ["streamchain-protocol", "streamchain-edge-core", "streamchain-chain"],
   "streamchain-client": ["streamchain-protocol"],
   "relay-node": ["streamchain-protocol", "streamchain-chain"],
-  "streamchain-cli": ["streamchain-protocol", "streamchain-client", "relay-node"],
+  "streamchain-cli": ["streamchain-protocol", "streamchain-chain", "streamchain-client", "relay-node"],
   "relay-testkit": ["streamchain-protocol", "streamchain-chain", "streamchain-client", "relay-node"],
   "streamchain-fuzz": ["streamchain-protocol", "streamchain-edge-core", "streamchain-chain", "relay-node"],
 };
@@ -82,10 +82,10 @@ export const ROOM_LAYERS = [
     layers: [["error_text", "random"], ["core"], ["transport"], ["turn"], ["relay"], ["commands"], ["cli"]],
     complete: true,
   },
-  { of: "streamchain-client", layers: [["core"], ["peer"], ["http"], ["connection"]], complete: true },
+  { of: "streamchain-client", layers: [["core"], ["signing"], ["peer"], ["http"], ["connection"]], complete: true },
   {
     of: "streamchain-cli",
-    layers: [["text"], ["exit"], ["edge", "input", "output"], ["commands"], ["cli"]],
+    layers: [["exit"], ["edge", "input", "output"], ["authors"], ["commands"], ["cli"]],
     complete: true,
   },
   { of: "web/src", layers: [["lib"], ["app", "react"]], complete: true },

@@ -12,6 +12,7 @@ import type {
 } from "../../lib/index.ts";
 import { manageEnglish } from "./manage-english.ts";
 import { operatorEnglish } from "./operator-english.ts";
+import { systemEnglish } from "./system-english.ts";
 
 /** The states that a list row, a legend or a timeline shows. */
 export type StateName = "queued" | "sent" | "live" | "stored" | "anchored" | "final" | "failed" | "reverted";
@@ -276,22 +277,7 @@ export const english = {
     tried: "What was tried",
     attempt: (time: string): string => `Attempt at ${time}`,
   },
-  system: {
-    title: "System",
-    chain: "Chain",
-    head: "Head / final",
-    contract: "Contract",
-    anchorer: "Waiting to be anchored",
-    segments: (count: number): string => plural(count, "segment", "segments"),
-    relays: "Relays",
-    relaysAlive: (alive: number, all: number): string => `${alive} of ${all} running`,
-    ok: "up to date",
-    lag: (blocks: number): string => `${plural(blocks, "block", "blocks")} behind`,
-    down: "does not answer",
-    unknown: "not known",
-    documents: "Documents: how this works, and how to use it",
-    documentsAt: "/docs/",
-  },
+  system: systemEnglish,
   banner: {
     retry: "Try now",
     why: "What was tried",

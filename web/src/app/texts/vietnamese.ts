@@ -3,6 +3,7 @@
 import type { Texts } from "./english.ts";
 import { manageVietnamese } from "./manage-vietnamese.ts";
 import { operatorVietnamese } from "./operator-vietnamese.ts";
+import { systemVietnamese } from "./system-vietnamese.ts";
 
 const numbers = new Intl.NumberFormat("vi");
 const counted = (count: number, noun: string): string => `${numbers.format(count)} ${noun}`;
@@ -258,22 +259,7 @@ export const vietnamese: Texts = {
     tried: "Những gì đã thử",
     attempt: (time) => `Lần thử lúc ${time}`,
   },
-  system: {
-    title: "Hệ thống",
-    chain: "Chuỗi",
-    head: "Đầu / chung cuộc",
-    contract: "Hợp đồng",
-    anchorer: "Đang chờ được neo",
-    segments: (count) => counted(count, "đoạn"),
-    relays: "Nút chuyển tiếp",
-    relaysAlive: (alive, all) => `${alive} trên ${all} đang chạy`,
-    ok: "theo kịp",
-    lag: (blocks) => `chậm ${counted(blocks, "khối")}`,
-    down: "không trả lời",
-    unknown: "chưa rõ",
-    documents: "Tài liệu: hệ thống hoạt động thế nào và dùng ra sao",
-    documentsAt: "/docs/vi/",
-  },
+  system: systemVietnamese,
   banner: {
     retry: "Thử ngay",
     why: "Những gì đã thử",

@@ -185,10 +185,10 @@ export class AuthorVerifier {
   ): Promise<CheckedCertificate | undefined> {
     const { edge, stream: name, streamId } = this.#options;
     const at = isExact ? Math.floor(time / 1_000) : undefined;
-    const ask = (): Promise<Certificate | undefined> => edge.authorKey(author, fromHex(key), at);
+    const stream = { id: toHex(await streamId()), name };
+    const ask = (): Promise<Certificate | undefined> => edge.authorKey(author, fromHex(key), stream, at);
     const certificate = await this.#certificates.get(`${author} ${key} ${at ?? ""}`, ask);
     if (certificate === undefined) return undefined;
-    const stream = { id: toHex(await streamId()), name };
     return checkCertificate(certificate, { author, key: fromHex(key), point, time, stream });
   }
 

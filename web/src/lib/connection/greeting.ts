@@ -3,7 +3,8 @@
 
 import type { SendChannel } from "../publish/sender.ts";
 import type { Feed } from "../read/feed.ts";
-import { encodeFrame } from "../wire/frames.ts";
+import { concat } from "../wire/bytes.ts";
+import { Ability, encodeFrame } from "../wire/frames.ts";
 
 /** The requests of one connection. */
 export class Greeting {
@@ -41,9 +42,10 @@ export class Greeting {
     return true;
   }
 
-  /** Sends `hello`; `key` signs what the producer sends. On the first session `subscribe` goes along; later ones need the epoch of the welcome first. */
+  /** Sends `abilities` and `hello`; `key` signs what the producer sends. On the first session `subscribe` goes along; later ones need the epoch of the welcome first. */
   hello(channel: SendChannel, producer: Uint8Array, key?: Uint8Array): void {
-    channel.send(encodeFrame({ kind: "hello", producer, key }));
+    const abilities = encodeFrame({ kind: "abilities", bits: Ability.secondWelcome });
+    channel.send(concat([abilities, encodeFrame({ kind: "hello", producer, key })]));
     if (this.#isFirst) this.subscribe(channel);
   }
 

@@ -18,9 +18,11 @@ import { Sender } from "../publish/sender.ts";
 import { Progress, pollMarks } from "../read/progress.ts";
 import type { SubscribeOptions, Subscription } from "../read/subscription.ts";
 import type { AttemptLog } from "../session/attempt-log.ts";
-import { openSession } from "../session/open-session.ts";
+import { openOrJoin } from "../session/join-session.ts";
+import type { SessionOptions } from "../session/open-session.ts";
 import { PathMemory } from "../session/path-memory.ts";
 import type { Session } from "../session/session.ts";
+import { type SharedPeers, sharedPeers } from "../session/shared-peers.ts";
 import type { Signer } from "../signed/signer.ts";
 import { type Bytes, fromHex, type Hex } from "../wire/bytes.ts";
 import { RelayErrorCode, type WelcomeFrame } from "../wire/frames.ts";
@@ -73,6 +75,10 @@ export class StreamClient {
   #author: Hex | undefined;
   /** The key that signs what the author publishes. */
   #signer: Signer | undefined;
+  /** The connections that this stream may share. */
+  readonly #shared: SharedPeers;
+  /** Whether the latest session had a place on another stream's connection and ended before its welcome. */
+  #joinFailed = false;
   /** The token of the latest attempt to open a session. */
   #sessionToken: string | undefined;
   #shown: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
@@ -94,6 +100,10 @@ export class StreamClient {
       onAuthor: (author) => this.#authorIs(author),
     });
     this.#memory = new PathMemory(platform, edge.origin);
+    const { rtc = {}, webrtc } = options;
+    // Certificates make a connection another one, and can't be compared.
+    const maker = rtc.certificates === undefined ? (webrtc ?? platform.fetch) : this;
+    this.#shared = sharedPeers(maker, `${edge.origin} ${JSON.stringify(rtc)}`);
     const progress = new Progress(edge, options.stream);
     this.progress = progress;
     const onPublication = (publication: Publication): void => emit("publication", publication);
@@ -182,15 +192,14 @@ export class StreamClient {
 
   /** What the author publishes is signed with this key, as soon as the stream's id is known. */
   #sign(author: Hex | undefined, signer: Signer | undefined): void {
-    const { keys } = this.#platform;
     this.#signer = signer;
     this.outbox.signWith(signer?.text, null);
     this.#plan();
-    if (author === undefined || signer === undefined || keys === null) return;
+    if (author === undefined || signer === undefined) return;
     this.#identity.id().then(
       (stream) => {
         if (this.isClosed || this.#signer !== signer || this.#author !== author) return;
-        this.outbox.signWith(signer.text, { signer, keys, stream, author: fromHex(author, 20) });
+        this.outbox.signWith(signer.text, { signer, stream, author: fromHex(author, 20) });
         this.#plan();
       },
       (error) => this.#unsignable(error, signer),
@@ -284,7 +293,7 @@ export class StreamClient {
   /** Ends everything; `error` is the reason, or undefined when the caller closes the connection. */
   close(error: StreamChainError | undefined): void {
     if (this.isClosed) return;
-    const location = this.loop.session?.answer.location;
+    const locations = this.loop.session?.locations ?? [];
     const reason = error ?? new StreamChainError("closed", "the connection was closed");
     this.#http.stop();
     this.direct.stop();
@@ -293,7 +302,8 @@ export class StreamClient {
     this.#aborter.abort();
     this.outbox.channelLost();
     this.loop.close(error);
-    if (location !== undefined) this.edge.endSession(location, this.#credentials.current).catch(() => {}); // or it expires
+    const token = this.#credentials.current;
+    for (const location of locations) this.edge.endSession(location, token).catch(() => {}); // or it expires
     if (error === undefined) this.outbox.leave(reason);
     else this.outbox.fail(reason);
     this.outbox.unfollow(reason);
@@ -313,9 +323,7 @@ export class StreamClient {
       },
       onEnd: () => {
         this.#introduce();
-        this.#sender.stop();
-        this.outbox.channelLost();
-        this.#greeting.ended();
+        this.#channelBegins();
       },
       forgetToken: (error) => this.#credentials.refused(error, this.#sessionToken),
       fallBack: (error) => this.#fallBack(error),
@@ -327,11 +335,26 @@ export class StreamClient {
   }
 
   async #open(log: AttemptLog): Promise<Session> {
+    const session = await openOrJoin({
+      shared: this.#shared,
+      who: () => this.#author ?? (this.#credentials.isNobody ? "nobody" : undefined),
+      mayJoin: !this.#joinFailed,
+      options: () => this.#attempt(log),
+    });
+    this.#joinFailed = session.isJoined;
+    await this.#producerReady;
+    if (this.#producer !== null && (session.answer.author ?? this.#author) === this.#author) return session;
+    session.close();
+    throw retryableError("author-changed", "the author changed while the session opened");
+  }
+
+  /** What an attempt to open a session needs now. */
+  async #attempt(log: AttemptLog): Promise<SessionOptions> {
     const token = await this.#credentials.token();
     this.#sessionToken = token;
     const proof = token === undefined ? await this.#credentials.proof() : undefined;
     if (this.isClosed) throw new StreamChainError("closed", "the connection was closed");
-    const session = await openSession({
+    return {
       platform: this.#platform,
       edge: this.edge,
       stream: this.#options.stream,
@@ -348,11 +371,7 @@ export class StreamClient {
         onWritable: () => this.#sender.flush(),
         onEnd: (error) => this.loop.end(error),
       },
-    });
-    await this.#producerReady;
-    if (this.#producer !== null && (session.answer.author ?? this.#author) === this.#author) return session;
-    session.close();
-    throw retryableError("author-changed", "the author changed while the session opened");
+    };
   }
 
   /** Takes the author of an answer, so that the next request has the same one even if no session opens. */
@@ -390,9 +409,18 @@ export class StreamClient {
     });
   }
 
+  /** What was sent and asked for counts no longer: a session is over, or begins anew under another epoch. */
+  #channelBegins(): void {
+    this.#sender.stop();
+    this.outbox.channelLost();
+    this.#greeting.ended();
+  }
+
   #welcome(frame: WelcomeFrame): void {
     const { session } = this.loop;
     if (session === null) return;
+    if (this.loop.state.at === "open") this.#channelBegins(); // another epoch, on the same channel
+    this.#joinFailed = false;
     this.#http.stop();
     this.#greeting.welcomed();
     this.outbox.limitPayload(Math.min(frame.limits.payload, session.maxPayloadBytes));

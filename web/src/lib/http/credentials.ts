@@ -215,8 +215,21 @@ export class Credentials {
 
   /** Reports the author that is known without a request, and renews the token in time from now on. */
   start(): void {
-    if (this.author !== undefined) this.#options.onAuthor(this.author);
+    const { author } = this;
     this.#schedule();
+    if (author === undefined) return;
+    // A guest whose key is lost is nobody's author any more: what is published until that is known would fail.
+    if (this.#isKeptGuest && this.#options.keys.mayBeLost(author)) {
+      void this.#matchKey().then(() => {
+        if (this.author === author) this.#options.onAuthor(author);
+      });
+    } else {
+      this.#options.onAuthor(author);
+    }
+  }
+
+  get #isKeptGuest(): boolean {
+    return this.#source === "kept" && this.#state.at === "held" && claimsOf(this.#state.token).isGuest;
   }
 
   async #once(ask: () => Promise<void>): Promise<void> {

@@ -134,6 +134,29 @@ export interface SessionAnswer {
   /** Whose stream it is; undefined when it is not called by its name, or the edge is of the version before. */
   readonly owner: Hex | undefined;
   readonly iceServers: readonly IceServer[];
+  /** How many streams the session's connection takes; 1 when the relay or the edge does not say that it takes more. */
+  readonly streams: number;
+}
+
+/** The edge's answer to a request for another stream on a session's connection. */
+export interface JoinAnswer {
+  /** What the relay is shown on the stream's channel. */
+  readonly grant: string;
+  /** Path of the stream's own session. */
+  readonly location: string;
+  readonly author: Hex;
+  /** Whose stream it is; undefined when it is not called by its name. */
+  readonly owner: Hex | undefined;
+}
+
+/** Reads the answer to a request for another stream. */
+export function readJoin(json: JsonObject): JoinAnswer {
+  return {
+    grant: json.text("grant"),
+    location: `/v1/sessions/${json.text("session")}`,
+    author: json.hex("author", 20),
+    owner: json.has("owner") ? json.hex("owner", 20) : undefined,
+  };
 }
 
 function readProblem(text: string, status: number): Problem {

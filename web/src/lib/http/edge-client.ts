@@ -15,6 +15,7 @@ import {
   type EdgeCosts,
   type EdgeStatus,
   errorOfAnswer,
+  type JoinAnswer,
   type MailboxContents,
   type Published,
   parseIceServers,
@@ -22,6 +23,7 @@ import {
   readConfig,
   readCosts,
   readHistory,
+  readJoin,
   readPeer,
   readStatus,
   readStream,
@@ -95,6 +97,12 @@ async function readJson(response: Response, what: string): Promise<JsonObject> {
 
 /** Events of the chain in one answer, at most. */
 export const CHAIN_PAGE = 1_000;
+
+/** A stream by its id, and by what it is called by: its name, or an id too. */
+interface NamedStream {
+  readonly id: Hex;
+  readonly name: string;
+}
 
 /** A client of one edge. Every method rejects with `StreamChainError`. */
 export class EdgeClient {
@@ -258,12 +266,18 @@ export class EdgeClient {
   }
 
   /**
-   * Why a public key (33 bytes) speaks for an author: the certificate that covers a time (seconds since the Unix epoch), or
-   * else the newest; undefined when the edge knows none.
+   * Why a public key (33 bytes) speaks for an author on a stream: the certificate that covers a time (seconds since the Unix
+   * epoch) and is for the stream, or else the newest; undefined when the edge knows none.
    */
-  async authorKey(author: Hex, key: Uint8Array, at?: number): Promise<Certificate | undefined> {
-    const query = at === undefined ? "" : `?at=${at}`;
-    const json = await this.#json(`/v1/authors/${author}/keys/${toBase64Url(key)}${query}`).catch((error) => {
+  async authorKey(author: Hex, key: Uint8Array, stream: NamedStream, at?: number): Promise<Certificate | undefined> {
+    const query = new URLSearchParams(at === undefined ? {} : { at: `${at}` });
+    // A stream that is called by its id has a name that is not known here.
+    if (!stream.name.startsWith("0x")) {
+      query.set("stream", stream.id);
+      query.set("name", stream.name);
+    }
+    const path = `/v1/authors/${author}/keys/${toBase64Url(key)}`;
+    const json = await this.#json(query.size === 0 ? path : `${path}?${query}`).catch((error) => {
       if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
       throw error;
     });
@@ -331,7 +345,15 @@ export class EdgeClient {
       author: addressIn(response.headers.get("streamchain-author")),
       owner: addressIn(response.headers.get("streamchain-owner")),
       iceServers: parseIceServers(response.headers.get("link")),
+      streams: Number(response.headers.get("streamchain-streams")) || 1,
     };
+  }
+
+  /** Asks for another stream on the connection of the session at `location`, for the same author. */
+  async joinSession(location: string, stream: string, token: string, signal: AbortSignal): Promise<JoinAnswer> {
+    const path = `${new URL(location, `${this.origin}/`).pathname}/streams/${encodeURIComponent(stream)}`;
+    const response = await this.#request(path, { method: "POST", headers: bearer(token), signal });
+    return readJoin(await readJson(response, "grant"));
   }
 
   /**

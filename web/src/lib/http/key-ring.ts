@@ -111,6 +111,11 @@ export class KeyRing {
     if (guest?.self === author) keepCertified(this.#platform.storage, this.#edge.origin, author, guest.text);
   }
 
+  /** Whether the author was the guest of a key, which may be lost. */
+  mayBeLost(author: Hex): boolean {
+    return certifiedKey(this.#platform.storage, this.#edge.origin, author) !== undefined;
+  }
+
   /** Whether the author was the guest of a key that is lost. */
   async isLost(author: Hex): Promise<boolean> {
     const mark = certifiedKey(this.#platform.storage, this.#edge.origin, author);

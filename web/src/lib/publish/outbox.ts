@@ -70,7 +70,7 @@ export class Outbox {
     this.#onSealed = onSealed;
     this.#followed = new Followed(marks, onChange);
     this.#sealer = new Sealer({
-      unsealed: () => this.#unsealed(),
+      unsealed: (skipped) => this.#unsealed(skipped),
       producer: () => this.#producer,
       sealed: (group, digest) => this.#sealed(group, digest),
     });
@@ -107,9 +107,14 @@ export class Outbox {
     return this.#sealer.seal(maxMessages);
   }
 
-  #unsealed(): readonly Publication[] {
-    const at = this.#waiting.findIndex(({ control }) => control.group === null);
-    return at < 0 ? [] : this.#waiting.slice(at, at + MAX_GROUP_MESSAGES);
+  /** Begins to sign another group, beside what is being signed; null when there is none, or enough is being signed. */
+  beginSeal(maxMessages: number): Promise<boolean> | null {
+    return this.#sealer.begin(maxMessages);
+  }
+
+  #unsealed(skipped: number): readonly Publication[] {
+    const first = this.#waiting.findIndex(({ control }) => control.group === null);
+    return first < 0 ? [] : this.#waiting.slice(first + skipped, first + skipped + MAX_GROUP_MESSAGES);
   }
 
   #sealed(group: SealedGroup, digest: Bytes): void {

@@ -78,6 +78,8 @@ export class Producer {
   /** The storage has no room for what other pages must know of the id. */
   #isAbandoned = false;
   #chain: ChainEnd;
+  /** The first numbers of the groups that are kept. */
+  readonly #keptGroups = new Set<number>();
 
   constructor(parts: ProducerParts) {
     const { platform, place, key, id, free, keep } = parts;
@@ -111,21 +113,24 @@ export class Producer {
   sealed({ first, count, previous, signature }: SealedHeader, digest: Bytes, isKept: boolean): boolean {
     this.#chain = { next: first + count, digest };
     if (this.#storage === null || this.#isAbandoned) return true;
-    const text = [count, toBase64(previous), toBase64(signature)].join(" ");
-    const isWritten =
-      this.#write(chainKey(this.#key()), `${this.#chain.next} ${toBase64(digest)}`) &&
-      (!isKept || this.#write(groupKey(this.#key(), first), text));
+    const text = [count, toBase64(previous), toBase64(signature), toBase64(digest)].join(" ");
+    // One write, since the group waits for it: the end of the chain is in the last group's record.
+    const isWritten = isKept ? this.#write(groupKey(this.#key(), first), text) : this.#writeChain();
+    if (isWritten && isKept) this.#keptGroups.add(first);
     if (!isWritten) this.#abandon();
     return isWritten;
   }
 
+  #writeChain(): boolean {
+    const { next, digest } = this.#chain;
+    return this.#write(chainKey(this.#key()), `${next} ${toBase64(digest)}`);
+  }
+
   /** The groups that an earlier page signed and that are kept, in order. */
   keptGroups(): SealedHeader[] {
-    const prefix = groupKey(this.#key(), "");
-    return keysOf(this.#storage)
-      .filter((key) => key.startsWith(prefix))
-      .flatMap((key) => readGroup(Number(key.slice(prefix.length)), this.#storage?.getItem(key) ?? "") ?? [])
-      .sort((a, b) => a.first - b.first);
+    const groups = groupsIn(this.#storage, this.#key());
+    for (const { first } of groups) this.#keptGroups.add(first);
+    return groups;
   }
 
   /** Numbers from `next` on were never sent, and are given again: the messages that had them were not kept. */
@@ -216,9 +221,9 @@ export class Producer {
 
   /** Nothing of the id stays in the storage, so that no other page uses it. */
   #abandon(): void {
+    this.#isAbandoned = true;
     for (const producerSeq of [...this.#keptSizes.keys()]) this.drop(producerSeq);
     for (const key of [this.#key(), authorKey(this.#key()), chainKey(this.#key())]) this.#remove(key);
-    this.#isAbandoned = true;
   }
 
   /** Continues at `next`: the relay has messages below it that this storage forgot. */
@@ -235,7 +240,11 @@ export class Producer {
     this.#keptSizes.delete(producerSeq);
     this.#keptBytes -= size;
     this.#remove(this.#key(producerSeq));
+    if (!this.#keptGroups.delete(producerSeq)) return;
+    // The record may be the one that says where the chain ends.
+    const isChainKept = this.#isAbandoned || this.#writeChain();
     this.#remove(groupKey(this.#key(), producerSeq));
+    if (!isChainKept) this.#abandon();
   }
 
   /**
@@ -249,6 +258,7 @@ export class Producer {
     this.#id = id;
     this.#next = 0;
     this.#chain = START;
+    this.#keptGroups.clear();
     this.#isMarked = false;
     this.#free();
     this.#free = () => {};
@@ -312,19 +322,37 @@ function keptBytes(text: string | undefined, length: number): Bytes | undefined 
   }
 }
 
+/** Where the chain ends: behind the last group that is kept, or where it was written that it does. */
 function chainIn(storage: TextStorage | null, key: string): ChainEnd {
-  const [next, text] = (storage?.getItem(chainKey(key)) ?? "").split(" ");
-  const digest = keptBytes(text, DIGEST_BYTES);
-  return Number.isSafeInteger(Number(next)) && digest !== undefined ? { next: Number(next), digest } : START;
+  const [text, digestText] = (storage?.getItem(chainKey(key)) ?? "").split(" ");
+  const digest = keptBytes(digestText, DIGEST_BYTES);
+  const written = Number.isSafeInteger(Number(text)) && digest !== undefined ? { next: Number(text), digest } : START;
+  const last = groupsIn(storage, key).at(-1);
+  const end = last?.digest === undefined ? START : { next: last.first + last.count, digest: last.digest };
+  return end.next > written.next ? end : written;
 }
 
-function readGroup(first: number, kept: string): SealedHeader | undefined {
-  const [size, before, signed] = kept.split(" ");
+/** A group as it is kept. */
+interface KeptGroup extends SealedHeader {
+  /** Missing in what an earlier version kept, which wrote the end of the chain with each group. */
+  readonly digest: Bytes | undefined;
+}
+
+function groupsIn(storage: TextStorage | null, key: string): KeptGroup[] {
+  const prefix = groupKey(key, "");
+  return keysOf(storage)
+    .filter((name) => name.startsWith(prefix))
+    .flatMap((name) => readGroup(Number(name.slice(prefix.length)), storage?.getItem(name) ?? "") ?? [])
+    .sort((a, b) => a.first - b.first);
+}
+
+function readGroup(first: number, kept: string): KeptGroup | undefined {
+  const [size, before, signed, own] = kept.split(" ");
   const count = Number(size);
   const [previous, signature] = [keptBytes(before, DIGEST_BYTES), keptBytes(signed, SIGNATURE_BYTES)];
   const isWhole = Number.isSafeInteger(first) && Number.isSafeInteger(count) && count > 0;
   return isWhole && previous !== undefined && signature !== undefined
-    ? { first, count, previous, signature }
+    ? { first, count, previous, signature, digest: keptBytes(own, DIGEST_BYTES) }
     : undefined;
 }
 

@@ -22,12 +22,11 @@ function keptMessages(producer: Producer): Publication[] {
 export function restoreMessages(producer: Producer): Publication[] {
   const messages = keptMessages(producer);
   if (producer.key === undefined) return messages;
-  for (const header of producer.keptGroups()) {
-    const { first, count } = header;
+  for (const { first, count, previous, signature } of producer.keptGroups()) {
     const members = messages.filter(({ producerSeq }) => producerSeq >= first && producerSeq < first + count);
     if (members.length !== count) continue;
     for (const { control } of members) {
-      control.group = { ...header, publications: members };
+      control.group = { first, count, previous, signature, publications: members };
       control.inDoubt = true;
     }
   }

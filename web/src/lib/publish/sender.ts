@@ -29,7 +29,7 @@ export class Sender {
   /** Pauses in a row because of an overloaded relay. */
   #overloadPauses = 0;
   #planned = false;
-  #isSealing = false;
+  #signAgainTimer: unknown = null;
 
   constructor(outbox: Outbox, platform: Platform) {
     this.#outbox = outbox;
@@ -87,17 +87,24 @@ export class Sender {
     }
   }
 
-  /** Signs what is to be sent next, and then sends it. What is published meanwhile makes the next group. */
+  /** Signs what is to be sent next, and then sends it. */
   #seal(maxMessages: number): void {
-    if (this.#isSealing || !this.#outbox.awaitsSignature) return;
-    const sealing = this.#outbox.seal(maxMessages);
-    if (sealing === null) return;
-    this.#isSealing = true;
-    void sealing.then((isSigned) => {
-      this.#isSealing = false;
-      if (isSigned) this.flush();
-      else this.#platform.setTimer(() => this.flush(), SIGN_AGAIN_MS);
-    });
+    if (this.#signAgainTimer !== null || !this.#outbox.awaitsSignature) return;
+    for (;;) {
+      const sealing = this.#outbox.beginSeal(maxMessages);
+      if (sealing === null) return;
+      void sealing.then((isSigned) => {
+        if (isSigned) this.flush();
+        else this.#signAgain();
+      });
+    }
+  }
+
+  #signAgain(): void {
+    this.#signAgainTimer ??= this.#platform.setTimer(() => {
+      this.#signAgainTimer = null;
+      this.flush();
+    }, SIGN_AGAIN_MS);
   }
 
   /** The relay accepted a message, so it is not overloaded. */

@@ -13,10 +13,11 @@ import type { AttemptLog } from "./attempt-log.ts";
 import { Ice, iceWorks } from "./ice.ts";
 import type { PathMemory } from "./path-memory.ts";
 import { readPath } from "./path-stats.ts";
+import { RelayPeer } from "./relay-peer.ts";
 import { Session, type SessionEvents } from "./session.ts";
 
 /** What an attempt needs. */
-interface SessionOptions {
+export interface SessionOptions {
   readonly platform: Platform;
   readonly edge: EdgeClient;
   readonly stream: string;
@@ -103,7 +104,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       memory.opened(readPath(report));
       options.onPath();
     }, ignore);
-    return new Session({ ...options, answer, peer, ice, channel });
+    return new Session({ ...options, answer, channel, peer: new RelayPeer({ platform, answer, peer, ice }) });
   } catch (error) {
     log.network(await peer.getStats().catch(ignore));
     if (error instanceof StreamChainError && error.code === "relay-unreachable") memory.failed(ice.gathered);

@@ -1,17 +1,16 @@
-// An open session: a peer connection to a relay with one data channel.
+// An open session: a data channel on a peer connection to a relay.
 //
 // What always holds: `onEnd` is called once, unless the session is closed from this side.
 
 import { type ErrorCode, retryableError, type StreamChainError } from "../errors.ts";
 import type { SessionAnswer } from "../http/edge-answers.ts";
-import { DISCONNECTED_GRACE_MS, MAX_BUFFERED_BYTES, MAX_FRAME_OVERHEAD_BYTES, REFILL_BELOW_BYTES } from "../limits.ts";
-import type { Platform } from "../platform.ts";
-import type { DataChannel, PeerConnection } from "../webrtc.ts";
+import { MAX_BUFFERED_BYTES, REFILL_BELOW_BYTES } from "../limits.ts";
+import type { DataChannel } from "../webrtc.ts";
 import type { Bytes } from "../wire/bytes.ts";
-import type { Ice } from "./ice.ts";
-import { KEEP_ALIVE, Liveness } from "./liveness.ts";
+import { KEEP_ALIVE } from "./liveness.ts";
 import type { PathMemory } from "./path-memory.ts";
-import { type ConnectionPath, type PairSigns, readPath, readSigns, withFormerIds } from "./path-stats.ts";
+import type { ConnectionPath } from "./path-stats.ts";
+import type { RelayPeer } from "./relay-peer.ts";
 
 /** What a session reports to its connection. */
 export interface SessionEvents {
@@ -24,39 +23,28 @@ export interface SessionEvents {
 
 /** The parts of an open session. */
 interface SessionParts {
+  /** The edge's answer to the offer, or to the request to join. */
   readonly answer: SessionAnswer;
-  readonly peer: PeerConnection;
-  readonly ice: Ice;
+  readonly peer: RelayPeer;
   readonly channel: DataChannel;
-  readonly platform: Platform;
   readonly memory: PathMemory;
   readonly events: SessionEvents;
 }
 
-/** Largest data-channel message when the other end names none (RFC 8841 §6.1). */
-const DEFAULT_MESSAGE_BYTES = 65_536;
-
 /** An open session. */
 export class Session {
-  /** The edge's answer to the offer. */
+  /** The edge's answer to the offer, or to the request to join. */
   readonly answer: SessionAnswer;
-  readonly #peer: PeerConnection;
-  readonly #ice: Ice;
+  readonly #peer: RelayPeer;
   readonly #channel: DataChannel;
-  readonly #platform: Platform;
   readonly #events: SessionEvents;
-  readonly #liveness: Liveness;
   readonly #memory: PathMemory;
-  #signs: PairSigns | null = null;
-  #grace: unknown = null;
   #ended = false;
 
-  constructor({ answer, peer, ice, channel, platform, memory, events }: SessionParts) {
+  constructor({ answer, peer, channel, memory, events }: SessionParts) {
     this.answer = answer;
     this.#peer = peer;
-    this.#ice = ice;
     this.#channel = channel;
-    this.#platform = platform;
     this.#events = events;
     this.#memory = memory;
     channel.bufferedAmountLowThreshold = REFILL_BELOW_BYTES;
@@ -64,26 +52,36 @@ export class Session {
     channel.onclose = () => this.#end("relay-unreachable", "the relay closed the data channel");
     channel.onerror = () => this.#end("channel-failed", "the data channel failed");
     channel.onmessage = (event) => {
-      this.#liveness.received();
+      peer.received();
       this.#events.onMessage(new Uint8Array(event.data as ArrayBuffer));
     };
-    peer.onconnectionstatechange = () => this.#watch();
-    this.#liveness = new Liveness({
-      platform: this.#platform,
-      signs: async () => {
-        this.#signs = withFormerIds(readSigns(await this.#peer.getStats()), this.#signs);
-        return this.#signs;
-      },
-      keepAlive: () => this.send(KEEP_ALIVE),
-      onSilent: () => this.seekPath(),
-      onDead: () => this.#lost("the relay no longer answers"),
-    });
+    peer.add(this);
+  }
+
+  /** Its connection to the relay. */
+  get peer(): RelayPeer {
+    return this.#peer;
+  }
+
+  /** Whether it has a place on a connection that another session opened. */
+  get isJoined(): boolean {
+    return this.answer !== this.#peer.answer;
+  }
+
+  /**
+   * Paths of the sessions that the edge is to end when this one is closed: its own, unless others have joined its connection; and
+   * with the last one the session that the connection was opened with.
+   */
+  get locations(): readonly string[] {
+    const isLast = this.#peer.isAlone(this);
+    const opened = isLast ? this.#peer.answer.location : undefined;
+    const own = this.isJoined ? this.answer.location : undefined;
+    return [own, opened].filter((location) => location !== undefined);
   }
 
   /** Largest payload, in bytes, whose frame fits into a data-channel message that both ends take. */
   get maxPayloadBytes(): number {
-    const size = this.#peer.sctp?.maxMessageSize ?? 0;
-    return (size > 0 ? size : DEFAULT_MESSAGE_BYTES) - MAX_FRAME_OVERHEAD_BYTES;
+    return this.#peer.maxPayloadBytes;
   }
 
   /** Whether the channel takes more without queueing too much. */
@@ -95,52 +93,38 @@ export class Session {
   send(bytes: Bytes): void {
     if (this.#ended || this.#channel.readyState !== "open") return; // onEnd reports the end
     this.#channel.send(bytes);
-    this.#liveness.sent();
+    this.#peer.sent();
+  }
+
+  /** Sends something that the relay acknowledges. */
+  keepAlive(): void {
+    this.send(KEEP_ALIVE);
   }
 
   /** Searches for a new path at once, as after a network change; the session ends when none is found in time. */
   seekPath(): void {
-    if (this.#ended) return;
-    this.#giveGrace();
-    void this.#ice.restart();
+    this.#peer.seekPath();
   }
 
   /** The selected candidate pair, or undefined while there is none. */
-  async path(): Promise<ConnectionPath | undefined> {
-    return readPath(await this.#peer.getStats());
+  path(): Promise<ConnectionPath | undefined> {
+    return this.#peer.path();
   }
 
-  /** Ends the session from this side, without a call of `onEnd`. */
+  /** Ends the session from this side, without a call of `onEnd`; the last one of its connection closes that too. */
   close(): void {
+    if (this.#ended) return;
     this.#ended = true;
-    this.#liveness.stop();
-    this.#platform.clearTimer(this.#grace);
-    this.#ice.stop();
-    this.#peer.onconnectionstatechange = null;
     this.#channel.onclose = null;
     this.#channel.onerror = null;
     this.#channel.onmessage = null;
     this.#channel.onbufferedamountlow = null;
-    this.#peer.close();
-    this.#channel.close(); // nothing in a browser; an open channel of node-datachannel keeps the process alive
+    this.#peer.leave(this);
+    this.#channel.close(); // an open channel of node-datachannel keeps the process alive
   }
 
-  #watch(): void {
-    const state = this.#peer.connectionState;
-    if (state === "connected") this.#platform.clearTimer(this.#grace);
-    if (state === "failed" || state === "closed") this.#lost("the path to the relay is lost");
-    if (state === "disconnected") this.seekPath();
-  }
-
-  #giveGrace(): void {
-    this.#platform.clearTimer(this.#grace);
-    this.#grace = this.#platform.setTimer(() => {
-      if (this.#peer.connectionState === "connected") return; // Liveness finds a silent path
-      this.#lost("the relay no longer answers");
-    }, DISCONNECTED_GRACE_MS);
-  }
-
-  #lost(message: string): void {
+  /** The path of the connection is lost. */
+  lost(message: string): void {
     if (!this.#ended) this.#memory.lost();
     this.#end("relay-unreachable", message);
   }

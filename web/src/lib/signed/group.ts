@@ -1,6 +1,7 @@
 // Publication groups: what one signature of an author covers. One producer's messages in a row, their payloads, their
 // numbers, their stream, and the producer's group before them.
 
+import { sha256 } from "@noble/hashes/sha2.js";
 import { hashPair, keccak, merkleRoot } from "../chain/merkle.ts";
 import { type Bytes, concat, fromHex, type Hex, toWord, utf8Bytes } from "../wire/bytes.ts";
 
@@ -46,3 +47,6 @@ export function groupPreimage({ stream, author, producer, first, count, previous
   view.setUint32(8, count);
   return concat([DOMAIN, stream, author, producer, numbers, previous, root]);
 }
+
+/** The digest of a group, which the next one names. Computed here: WebCrypto's would come a turn of the page later. */
+export const groupDigest = (preimage: Uint8Array): Bytes => sha256(preimage) as Bytes;

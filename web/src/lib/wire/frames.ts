@@ -36,7 +36,17 @@ export type ClientFrame =
   | { readonly kind: "publish"; readonly producerSeq: number; readonly payload: Uint8Array }
   | GroupFrame
   /** `signatures`: the relay sends the signatures of groups as well. */
-  | { readonly kind: "subscribe"; readonly from: number | null; readonly signatures?: boolean | undefined };
+  | { readonly kind: "subscribe"; readonly from: number | null; readonly signatures?: boolean | undefined }
+  /** The edge's grant for the stream of a further channel. */
+  | { readonly kind: "join"; readonly grant: string }
+  /** What this client can do beside what every client can: bits of `Ability`. */
+  | { readonly kind: "abilities"; readonly bits: number };
+
+/** The bits of the `abilities` frame. */
+export const Ability = {
+  /** A second `welcome` on a channel is understood: the stream has another epoch. */
+  secondWelcome: 1,
+} as const;
 
 /** A signed group of messages, whose numbers begin with `producerSeq`. */
 export interface GroupFrame {
@@ -166,6 +176,10 @@ export function encodeFrame(frame: ClientFrame): Bytes {
       return encodeCbor(frame.signatures ? [3, frame.from, 1] : [3, frame.from]);
     case "group":
       return encodeCbor([4, frame.producerSeq, frame.previous, frame.signature, [...frame.payloads]]);
+    case "join":
+      return encodeCbor([5, frame.grant]);
+    case "abilities":
+      return encodeCbor([6, frame.bits]);
   }
 }
 
@@ -418,6 +432,8 @@ export function decodeClientMessage(bytes: Uint8Array): ClientFrame[] {
       const [producerSeq, previous, signature] = [f.uint(), f.bytes(32), f.bytes(64)];
       frames.push({ kind: "group", producerSeq, previous, signature, payloads: f.payloads() });
     }
+    if (item[0] === 5) frames.push({ kind: "join", grant: new Fields("join", item, 2).text() });
+    if (item[0] === 6) frames.push({ kind: "abilities", bits: new Fields("abilities", item, 2).uint() });
   }
   return frames;
 }

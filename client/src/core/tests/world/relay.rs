@@ -1,8 +1,12 @@
 //! The relay of the model: what it takes from a session, and what it sends.
 
+use super::super::FakeKey;
+use super::signed::records_of;
 use super::{Answered, Record, World};
+use crate::core::SignGroups;
 use streamchain_protocol::Address;
-use streamchain_protocol::ids::{Epoch, Seq};
+use streamchain_protocol::ids::{Epoch, ProducerId, Seq};
+use streamchain_protocol::signed::GroupHeader;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::{Abilities, ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
@@ -26,8 +30,26 @@ impl World {
                     payload,
                     ..
                 }) => {
-                    let payload = payload.to_vec();
-                    self.relay_takes(who, producer_seq, payload);
+                    let producer = self.producer_of(who);
+                    let records = records_of(producer, producer_seq, &[payload], None);
+                    self.relay_takes(who, records, None);
+                }
+                Some(ClientFrame::Group {
+                    producer_seq,
+                    previous,
+                    signature,
+                    payloads,
+                }) => {
+                    let header = GroupHeader {
+                        count: payloads.len() as u16,
+                        previous,
+                        key: FakeKey.public_key(),
+                        signature,
+                    };
+                    let producer = self.producer_of(who);
+                    let records = records_of(producer, producer_seq, &payloads, Some(header));
+                    let count = Some(records.len() as u64);
+                    self.relay_takes(who, records, count);
                 }
                 Some(ClientFrame::Subscribe { from: Some(from), .. }) => {
                     let head = self.all().count() as u64;
@@ -60,7 +82,7 @@ impl World {
                 buffer: 100,
                 messages_per_s: self.messages_per_s,
                 bytes_per_s: 0,
-                group_messages: 0,
+                group_messages: 256,
                 signed: false,
             },
         };
@@ -81,11 +103,27 @@ impl World {
         }
     }
 
-    fn relay_takes(&mut self, who: usize, producer_seq: u64, payload: Vec<u8>) {
+    fn producer_of(&self, who: usize) -> ProducerId {
+        let session = self.actors[who].session.as_ref().unwrap();
+        session.producer.unwrap()
+    }
+
+    /// Takes a message, or a group whole.
+    fn relay_takes(&mut self, who: usize, records: Vec<Record>, count: Option<u64>) {
         self.publishes_received += 1;
         let session = self.actors[who].session.as_ref().unwrap();
         let (producer, refused) = (session.producer.unwrap(), session.refused_from);
+        let producer_seq = records[0].producer_seq;
         let next = self.next_of(producer);
+        let is_repeated = records.iter().all(|record| record.producer_seq < next);
+        assert!(
+            is_repeated || producer_seq >= next,
+            "a group is repeated as it was, or follows"
+        );
+        let known = self
+            .all()
+            .find(|known| known.producer == producer && known.producer_seq == producer_seq);
+        assert!(known.is_none_or(|known| known.group == records[0].group));
         if refused.is_some_and(|first| producer_seq > first) {
             return;
         }
@@ -109,11 +147,9 @@ impl World {
         }
         self.actors[who].session.as_mut().unwrap().refused_from = None;
         let is_stored = self.stored_of(producer).is_some_and(|last| producer_seq <= last);
-        self.append(Record {
-            producer,
-            producer_seq,
-            payload,
-        });
+        for record in records {
+            self.append(record);
+        }
         let seq = match is_stored && self.happens(300) {
             true => None,
             false => self.seq_of(producer, producer_seq).map(Seq),
@@ -123,7 +159,7 @@ impl World {
             &RelayFrame::Accepted {
                 producer_seq,
                 seq,
-                count: None,
+                count,
             },
         );
     }

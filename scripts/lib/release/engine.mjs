@@ -1,0 +1,38 @@
+// The container engine of this machine, if one works: podman or docker, by the same commands.
+
+import { spawnSync } from "node:child_process";
+import { childEnv, which } from "../paths.mjs";
+
+/** Their programs. A client of docker without its server is passed over. */
+const ENGINES = ["docker", "podman"];
+
+/** How long the engine may take to say what it is: a client without its server answers at once. */
+const PROBE_TIMEOUT_MS = 20_000;
+
+/**
+ * @typedef {object} Engine
+ * @property {string} name
+ * @property {string[]} build what comes after `build`
+ * @property {string[]} run what comes after `run`
+ * @property {string[]} global what comes before the command
+ */
+
+/** podman on a machine without systemd, or that may not raise limits, needs to be told so. @param {string} name @returns {Engine} */
+const withOptions = (name) => {
+  if (name !== "podman") return { name, global: [], build: [], run: [] };
+  const global = which("runc") ? ["--runtime", "runc"] : [];
+  const limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=1024:1024"];
+  return { name, global, build: ["--network", "none", "--format", "docker"], run: limits };
+};
+
+/** The first engine that answers, or null. @returns {Engine | null} */
+export const findEngine = () => {
+  for (const name of ENGINES) {
+    if (which(name) === null) continue;
+    const engine = withOptions(name);
+    const options = { env: childEnv(), timeout: PROBE_TIMEOUT_MS };
+    const { status } = spawnSync(name, [...engine.global, "info"], options);
+    if (status === 0) return engine;
+  }
+  return null;
+};
