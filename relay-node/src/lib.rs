@@ -23,12 +23,13 @@ mod turn;
 pub use crate::core::dtls::crypto_provider;
 pub use crate::core::peer_connection::SessionConfig;
 pub use crate::core::{
-    Answer, Command, EdgeError, GroupKey, Kept, Load, Lookup, Memory, Now, Path, Rate, Rates, Request, Shard,
-    ShardConfig, Ticket,
+    Answer, Command, EdgeError, GroupKey, Kept, LinkMessage, LinkPeer, Load, Lookup, Memory, Now, Path, Rate,
+    Rates, Request, Shard, ShardConfig, Ticket,
 };
 pub use cli::{CheckCommand, RelayCommand, run};
 pub use error_text::printable;
 pub use relay::edge_client::EdgeClient;
+pub use relay::shard_links::ShardLinks;
 pub use relay::shard_thread::{Order, Report, ShardThread, now};
 pub use transport::tcp_ingress::TcpIngressSetup;
 pub use transport::udp::Socket;

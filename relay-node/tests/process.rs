@@ -16,7 +16,7 @@ use process::{PATIENCE, Peer, Process, STREAM, Scene, free_address, key, metric}
 use relay_testkit::{GroupSigner, SignedFrame, SigningKey, stream_id, verify_records};
 use std::time::Instant;
 use streamchain_protocol::Address;
-use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
 
 #[test]
@@ -106,6 +106,63 @@ fn batches_of_several_streams_leave_together() {
         relay.terminate();
         assert!(relay.end().0.success());
     }
+}
+
+#[test]
+fn sessions_at_two_threads_share_one_stream() {
+    let scene = Scene::new();
+    let metrics = free_address();
+    let arguments = ["--shards", "2", "--metrics-listen", &metrics.to_string()];
+    let relay = Process::run_with(&scene.edge.url(), &key().to_hex(), scene.state.path(), &arguments);
+    scene.until("registered", |_| {
+        metric(metrics, "streamchain_registered") == Some(1.0)
+    });
+    assert!(
+        scene
+            .edge
+            .kept()
+            .registration
+            .as_ref()
+            .is_some_and(|said| said.spreads)
+    );
+    // The stream's home is the second thread; the first one follows it.
+    let sessions = [1, 2].map(|byte| SessionId([byte; 8]));
+    let mut peers = sessions.map(|session| scene.connect_at(STREAM, Address::ZERO, session));
+    for (index, peer) in peers.iter_mut().enumerate() {
+        peer.client.send(&ClientFrame::Hello {
+            producer: ProducerId([index as u8; 16]),
+            key: None,
+        });
+        peer.client.send(&ClientFrame::Subscribe {
+            from: Some(Seq(0)),
+            signatures: false,
+        });
+        peer.client.send(&ClientFrame::Publish {
+            producer_seq: 0,
+            payload: b"text",
+        });
+        let seq = Seq(index as u64);
+        peer.until("accepted", |frame| {
+            matches!(frame, RelayFrame::Accepted { producer_seq: 0, seq: Some(given), .. } if *given == seq)
+        });
+    }
+    for peer in &mut peers {
+        peer.until("both are committed", |frame| {
+            matches!(frame, RelayFrame::Committed { committed: Seq(2) })
+        });
+    }
+    assert_eq!(scene.stored(), ["text", "text"]);
+    scene.until("the metrics follow", |_| {
+        metric(metrics, "streamchain_link_messages_total") == Some(2.0)
+    });
+    relay.terminate();
+    for peer in &mut peers {
+        peer.until("going away", |frame| {
+            matches!(frame, RelayFrame::Error { code: 6, .. })
+        });
+    }
+    let (status, said) = relay.end();
+    assert!(status.success(), "{said}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub struct Counters {
     pub payload_bytes_accepted: u64,
     /// Datagrams that are no connectivity check and belong to no session.
     pub strays: u64,
-    /// Checks with a token that is forged, expired, spent or of another stream's shard.
+    /// Checks with a token that is forged, expired, spent withdrawn, or of another shard.
     pub tokens_refused: u64,
     /// Checks with a good token but a wrong integrity (RFC 8489 §9.1.3).
     pub integrity_refused: u64,
@@ -55,11 +55,15 @@ pub struct Counters {
     pub uplink_retries: u64,
     /// Streams whose epoch this relay lost: the edge said so.
     pub streams_lost: u64,
+    /// Messages that came over links from the shards that this one follows.
+    pub link_messages: u64,
+    /// Messages sent over links to those who follow this shard.
+    pub link_messages_sent: u64,
 }
 
 impl Counters {
     /// Name and value of every counter, for metrics and logs.
-    pub fn list(&self) -> [(&'static str, u64); 30] {
+    pub fn list(&self) -> [(&'static str, u64); 32] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -91,6 +95,8 @@ impl Counters {
             ("batches_stored", self.batches_stored),
             ("uplink_retries", self.uplink_retries),
             ("streams_lost", self.streams_lost),
+            ("link_messages", self.link_messages),
+            ("link_messages_sent", self.link_messages_sent),
         ]
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use streamchain_protocol::ids::{Epoch, Incarnation, ShortId};
 use streamchain_protocol::signed::PublicKey;
 use streamchain_protocol::wire::Record;
-use streamchain_protocol::wire::{Committed, EpochGrant, ProducerKey, ProducerState};
+use streamchain_protocol::wire::{Committed, EpochGrant, FollowGrant, ProducerKey, ProducerState};
 
 /// Which stream a request is about. The generation counts how often the shard has had the stream, so that a late answer
 /// to an earlier generation is dropped.
@@ -33,6 +33,8 @@ pub enum Request {
         /// Asks as another run of the relay, and so for a new epoch: after edge and relay disagreed, messages
         /// that clients saw under the old one must not be taken for those to come.
         fresh: Option<Incarnation>,
+        /// The epoch whose leader this relay followed and does not reach any more.
+        lost: Option<Epoch>,
     },
     /// `GET …/producers/{producer}?epoch=&author=&key=`: asks how far a producer is committed, and whether a key is its author's.
     Producer {
@@ -63,6 +65,8 @@ pub enum Request {
 pub enum Answer {
     /// To [`Request::AcquireEpoch`].
     AcquireEpoch(Result<EpochGrant, EdgeError>),
+    /// To [`Request::AcquireEpoch`] of a relay that follows, where another one leads.
+    Follow(Box<FollowGrant>),
     /// To [`Request::Producer`].
     Producer(Lookup, Result<ProducerState, EdgeError>),
     /// To [`Request::Batch`].

@@ -61,6 +61,34 @@ pub(crate) const MAX_REPLAY_MESSAGES: usize = 16_384;
 /// Most bytes of encoded messages that a stream keeps for subscribers that are behind.
 pub(crate) const MAX_REPLAY_BYTES: usize = 8 * 1024 * 1024;
 
+/// Bytes of messages and notices that may be on their way over one link: what a full stream sends in a quarter of a second, which is
+/// three round trips between continents.
+pub(crate) const LINK_CREDIT_BYTES: u32 = 4 * 1024 * 1024;
+
+/// What a link's frame counts for beside its contents, bytes: so that many small ones are bounded too.
+pub(crate) const LINK_FRAME_BYTES: u32 = 64;
+
+/// What a *committed* of a link counts for, bytes.
+pub(crate) const LINK_MARK_BYTES: u32 = 64;
+
+/// Most bytes of messages in one frame of a link: as much as the largest message, so that no frame holds others up for long.
+pub(crate) const LINK_RUN_BYTES: usize = 64 * 1024;
+
+/// Most messages in one frame of a link.
+pub(crate) const LINK_RUN_MESSAGES: usize = 256;
+
+/// Most publishers of one link: three full shards of them.
+pub(crate) const MAX_LINK_PUBLISHERS: usize = 65_536;
+
+/// Most payload bytes that a follower has forwarded without an answer: a full stream's in a quarter of a second.
+pub(crate) const MAX_FORWARDED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most messages that a follower has forwarded without an answer: 1.5 s of a full stream, in which a lost leader is replaced.
+pub(crate) const MAX_FORWARDED_MESSAGES: usize = 16_384;
+
+/// The part of [`MAX_FORWARDED_BYTES`] that one publisher may use up: a quarter, so that one alone never takes all.
+pub(crate) const MAX_PUBLISHER_SHARE: usize = 4;
+
 /// Most messages of one stream that are accepted but not committed yet: a minute at 1,000 messages/s.
 pub(crate) const MAX_UNCOMMITTED_MESSAGES: usize = 65_536;
 

@@ -20,15 +20,15 @@ pub(crate) struct Chunk {
 }
 
 /// An encoded message.
-#[derive(Debug, Clone)]
-struct Frame {
-    message: Bytes,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EncodedMessage {
+    pub message: Bytes,
     /// The signature of the group that begins with it, encoded.
-    signature: Option<Bytes>,
+    pub signature: Option<Bytes>,
 }
 
-impl Frame {
-    fn len(&self) -> usize {
+impl EncodedMessage {
+    pub(crate) fn len(&self) -> usize {
         self.message.len() + self.signature.as_ref().map_or(0, Bytes::len)
     }
 
@@ -43,7 +43,7 @@ impl Frame {
 #[derive(Debug)]
 pub(crate) struct ReplayBuffer {
     start: Seq,
-    frames: VecDeque<Frame>,
+    frames: VecDeque<EncodedMessage>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -76,7 +76,7 @@ impl ReplayBuffer {
 
     /// Adds the next message, with the signature of the group that begins with it, and drops the oldest beyond the bounds.
     pub(crate) fn push(&mut self, message: Bytes, signature: Option<Bytes>) {
-        let frame = Frame { message, signature };
+        let frame = EncodedMessage { message, signature };
         self.bytes += frame.len();
         self.frames.push_back(frame);
         while self.frames.len() > MAX_REPLAY_MESSAGES || self.bytes > self.max_bytes {
@@ -99,7 +99,33 @@ impl ReplayBuffer {
         }
     }
 
-    fn frame(&self, seq: Seq) -> Option<&Frame> {
+    /// The next message will be `seq`: what lies between is a gap, and what was here is dropped. Nothing changes when the buffer
+    /// reaches as far already.
+    pub(crate) fn skip_to(&mut self, seq: Seq) {
+        if seq > self.end() {
+            self.frames.clear();
+            self.bytes = 0;
+            self.start = seq;
+        }
+    }
+
+    /// The messages from `from` on, with their signatures: at most `max_messages`, and of at most `max_bytes` or one.
+    pub(crate) fn run(&self, from: Seq, max_bytes: usize, max_messages: usize) -> Vec<EncodedMessage> {
+        let Some(index) = from.0.checked_sub(self.start.0) else {
+            return Vec::new();
+        };
+        let skipped = usize::try_from(index).unwrap_or(usize::MAX);
+        let mut bytes = 0;
+        let fits = |frame: &&EncodedMessage| {
+            let is_first = bytes == 0;
+            bytes += frame.len();
+            is_first || bytes <= max_bytes
+        };
+        let frames = self.frames.iter().skip(skipped).take(max_messages);
+        frames.take_while(fits).cloned().collect()
+    }
+
+    fn frame(&self, seq: Seq) -> Option<&EncodedMessage> {
         let index = usize::try_from(seq.0.checked_sub(self.start.0)?).ok()?;
         self.frames.get(index)
     }
@@ -123,7 +149,7 @@ impl ReplayBuffer {
     pub(crate) fn chunk(&self, from: Seq, max: usize, signatures: bool) -> Option<Chunk> {
         let index = usize::try_from(from.0.checked_sub(self.start.0)?).ok()?;
         let first = self.frames.get(index)?;
-        let length_of = |frame: &Frame| frame.parts(signatures).map(Bytes::len).sum::<usize>();
+        let length_of = |frame: &EncodedMessage| frame.parts(signatures).map(Bytes::len).sum::<usize>();
         let mut length = length_of(first);
         let mut count = 1;
         while let Some(next) = self

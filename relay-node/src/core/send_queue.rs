@@ -64,6 +64,13 @@ pub(crate) struct NoticeFrame {
     pub brief: Option<Bytes>,
 }
 
+impl NoticeFrame {
+    /// Bytes that it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.whole.len() + self.brief.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 /// More waits for the peer than it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
@@ -172,6 +179,20 @@ impl SendQueue {
         self.signatures = signatures;
         self.signed_at = None;
         self.committed_sent = Some(self.committed_sent.unwrap_or(Seq(0)).min(from));
+    }
+
+    /// The stream has another epoch: the peer is sent nothing of it before it has subscribed again.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.cursor = None;
+        self.signed_at = None;
+        self.committed_sent = None;
+        self.notices.clear();
+        self.notices_bytes = 0;
+    }
+
+    /// Whether the peer subscribed.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.cursor.is_some()
     }
 
     /// Queues a notice; the oldest are dropped when there are too many.

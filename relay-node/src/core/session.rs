@@ -15,6 +15,7 @@ use std::time::Instant;
 use str0m::channel::ChannelId;
 use streamchain_protocol::auth::SessionToken;
 use streamchain_protocol::ids::{Seq, ShortId};
+use streamchain_protocol::signed::PublicKey;
 use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::ProducerKey;
 use streamchain_protocol::wire::frame::ErrorCode;
@@ -37,6 +38,8 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub producer: ProducerKey,
+    /// The key that its groups are signed with.
+    pub key: Option<PublicKey>,
     /// Whether it was answered, so that messages are taken.
     pub welcomed: bool,
 }
@@ -66,6 +69,10 @@ pub(crate) struct Session {
     /// Who signs its groups.
     pub signer: Signer,
     pub early: Early,
+    /// Whether its client goes on with a second *welcome* when the stream has another epoch.
+    pub takes_second_welcome: bool,
+    /// Whether the epoch that it was welcomed in is over, and the next one not there yet.
+    pub is_between_epochs: bool,
     /// What it subscribed to, while the epoch is not acquired yet.
     pub wanted: Option<Wanted>,
     /// The producer_seq that was refused: the client was sent the error, and all later ones are passed over until it
@@ -112,6 +119,8 @@ impl Session {
             hello: None,
             signer: Signer::Nobody,
             early: Early::default(),
+            takes_second_welcome: false,
+            is_between_epochs: false,
             wanted: None,
             refused_from: None,
             gate: SessionGate::new(now),
@@ -130,6 +139,24 @@ impl Session {
     /// The stream that the session is of.
     pub(crate) fn stream(&self) -> ShortId {
         self.token.stream
+    }
+
+    /// Whether it was sent anything of the present epoch.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.hello.is_some_and(|hello| hello.welcomed) || self.send_queue.is_subscribed()
+    }
+
+    /// The epoch is over: it begins anew with the welcome to the next one.
+    pub(crate) fn begin_epoch(&mut self) {
+        if let Some(hello) = &mut self.hello {
+            hello.welcomed = false;
+            self.signer = Signer::of(hello.key, hello.producer.author);
+        }
+        self.send_queue.begin_epoch();
+        drop(self.early.take());
+        self.wanted = None;
+        self.refused_from = None;
+        self.is_between_epochs = true;
     }
 
     /// Takes a channel that was opened for it.

@@ -10,12 +10,15 @@
 
 mod datagrams;
 mod deliver;
+mod following;
 mod frames;
 mod inbox;
 mod join;
 mod lifecycle;
-mod publication;
+mod links;
 mod publish;
+#[cfg(test)]
+mod simulated;
 mod streams;
 
 use crate::core::admission::Admission;
@@ -27,12 +30,13 @@ use crate::core::limits::{
     MAX_JOINED_SESSIONS, MAX_REPLAY_BYTES, MAX_SESSIONS, MAX_SHARD_UNCOMMITTED_BYTES, MAX_SPENT_TOKENS,
     MAX_STREAMS,
 };
+use crate::core::link::{LinkMessage, LinkPeer};
 use crate::core::path::Peer;
 use crate::core::peer_connection::{PeerConnection, PeerKey, SessionConfig};
 use crate::core::rates::{CheckMeter, Rates};
 use crate::core::session::{Session, SessionKey};
 use crate::core::shares::Shares;
-use crate::core::stream::Stream;
+use crate::core::stream::{Role, Stream};
 use crate::core::timers::{Owner, Timers};
 use crate::core::withdrawals::Withdrawals;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -44,6 +48,7 @@ use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::SplitMix64;
+use streamchain_protocol::wire::{FollowGrant, shard_of};
 
 /// One moment by the monotonic and by the wall clock.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +66,11 @@ pub enum Command {
     Transmit(Transmit),
     /// Send a request to the edge, and hand its answer to [`Shard::handle_answer`].
     Ask(Ticket, Request),
+    /// Open a link to the relay that leads a stream, by this number: [`LinkPeer::Relay`]. Frames for it come right behind, and wait until
+    /// it is open. If it fails, now or later, [`Shard::handle_link_lost`] is called.
+    Dial(u64, Box<FollowGrant>),
+    /// Carry a frame of a link to its other end, which takes it by [`Shard::handle_link`].
+    Link(LinkPeer, LinkMessage),
     /// Log that the stream's epoch was lost, and why.
     StreamLost(ShortId, EdgeError),
 }
@@ -75,6 +85,8 @@ pub struct ShardConfig {
     pub index: usize,
     /// How many shards the relay has.
     pub shards: usize,
+    /// Whether the relay can follow others: it then asks who leads when it has lost an epoch.
+    pub follows: bool,
     /// How long a batch stays open.
     pub commit_interval: Duration,
     /// Random, for jitter and incarnations.
@@ -110,7 +122,7 @@ pub struct Load {
     pub connections: u64,
     /// Sessions that are open or being opened.
     pub sessions: u64,
-    /// Streams that have sessions, or had some recently.
+    /// Streams that have sessions in the relay, or had some recently; each is counted by one of the relay's shards.
     pub streams: u64,
     /// Messages that are not committed yet.
     pub uncommitted: u64,
@@ -145,6 +157,7 @@ pub struct Shard {
     session_config: SessionConfig,
     index: usize,
     shards: usize,
+    follows: bool,
     commit_clock: CommitClock,
     memory: Memory,
     rates: Rates,
@@ -188,6 +201,7 @@ impl Shard {
             session_config: config.session,
             index: config.index,
             shards: config.shards,
+            follows: config.follows,
             commit_clock: CommitClock::new(config.commit_interval),
             memory: config.memory,
             rates: config.rates,
@@ -239,7 +253,11 @@ impl Shard {
         Load {
             connections: self.peers.len() as u64,
             sessions: self.sessions.len() as u64,
-            streams: self.streams.len() as u64,
+            streams: self
+                .streams
+                .keys()
+                .filter(|id| shard_of(**id, self.shards) == self.index)
+                .count() as u64,
             uncommitted: self.streams.values().map(Stream::uncommitted).sum(),
             uncommitted_bytes: self.uncommitted_bytes as u64,
         }
@@ -247,14 +265,14 @@ impl Shard {
 
     /// How many bytes of messages there are now.
     pub fn kept(&self) -> Kept {
-        let leadership = || {
-            self.streams
-                .values()
-                .filter_map(|stream| stream.leadership.as_ref())
-        };
+        let roles = || self.streams.values().map(|stream| &stream.role);
+        let leaderships = roles().filter_map(Role::leader);
         Kept {
-            uncommitted: leadership().map(|leadership| leadership.backlog.bytes()).sum(),
-            replay: leadership().map(|leadership| leadership.replay.bytes()).sum(),
+            uncommitted: leaderships.map(|leadership| leadership.backlog.bytes()).sum(),
+            replay: roles()
+                .filter_map(Role::view)
+                .map(|view| view.replay.bytes())
+                .sum(),
             send_queues: self
                 .sessions
                 .values()
@@ -346,6 +364,7 @@ impl Shard {
         }
         match answer {
             Answer::AcquireEpoch(result) => self.acquired(ticket.stream, result, now),
+            Answer::Follow(grant) => self.granted_to_follow(ticket.stream, grant, now),
             Answer::Producer(producer, result) => self.producer_found(ticket.stream, producer, result, now),
             Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
             Answer::Inbox(result) => self.fetched(ticket.stream, result, now),

@@ -135,7 +135,9 @@ impl EdgeClient {
     pub(super) async fn send(&self, ticket: Ticket, request: Request) -> Answer {
         let stream = format!("/streams/{}", ticket.stream);
         match request {
-            Request::AcquireEpoch { fresh } => Answer::AcquireEpoch(self.acquire_epoch(stream, fresh).await),
+            Request::AcquireEpoch { fresh, lost: _ } => {
+                Answer::AcquireEpoch(self.acquire_epoch(stream, fresh).await)
+            }
             Request::Producer { epoch, lookup } => {
                 let ProducerKey { author, id } = lookup.producer;
                 let key = lookup

@@ -9,5 +9,6 @@ pub(crate) mod edge_status;
 mod ice_tcp_listeners;
 pub(crate) mod metrics;
 pub(crate) mod options;
+pub(crate) mod shard_links;
 pub(crate) mod shard_thread;
 pub(crate) mod supervisor;

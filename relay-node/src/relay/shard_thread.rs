@@ -3,9 +3,10 @@
 //! No other thread touches its sessions or sockets. Orders come from the supervisor, a few a second.
 
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
-use crate::core::{Answer, Command, Load, Now, Path, Request, Shard, Ticket};
+use crate::core::{Answer, Command, LinkMessage, LinkPeer, Load, Now, Path, Request, Shard, Ticket};
 use crate::relay::bundles::{deliver, next_parcel};
 use crate::relay::edge_client::EdgeClient;
+use crate::relay::shard_links::ShardLinks;
 use crate::transport::packet::IngressPacket;
 use crate::transport::packet::is_relayed;
 use crate::transport::tcp_ingress::TcpIngress;
@@ -21,7 +22,7 @@ use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Notice;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 /// Most requests of a shard to the edge at a time; the rest wait.
 const MAX_REQUESTS: usize = 64;
@@ -78,6 +79,8 @@ pub struct ShardThread {
     sockets: Vec<Socket>,
     ingress: TcpIngress,
     ingress_packets: Vec<IngressPacket>,
+    links: ShardLinks,
+    linked: Vec<(usize, LinkMessage)>,
     edge_client: EdgeClient,
     orders: mpsc::Receiver<Order>,
     reports: watch::Sender<Report>,
@@ -94,6 +97,7 @@ pub struct ShardThread {
 enum Wake {
     Readable(io::Result<usize>),
     Ingress,
+    Linked,
     Answer(Ticket, Answer),
     Order(Option<Order>),
     Time,
@@ -105,6 +109,7 @@ impl ShardThread {
         shard: Shard,
         sockets: Vec<Socket>,
         ingress: TcpIngress,
+        links: ShardLinks,
         edge_client: EdgeClient,
         orders: mpsc::Receiver<Order>,
         reports: watch::Sender<Report>,
@@ -115,6 +120,8 @@ impl ShardThread {
             sockets,
             ingress,
             ingress_packets: Vec::new(),
+            links,
+            linked: Vec::new(),
             edge_client,
             orders,
             reports,
@@ -141,6 +148,7 @@ impl ShardThread {
             match self.wake().await {
                 Wake::Readable(ready) => self.read(ready?)?,
                 Wake::Ingress => self.read_ingress(),
+                Wake::Linked => self.read_links(),
                 Wake::Answer(ticket, answer) => self.take_answers(ticket, answer),
                 Wake::Order(Some(order)) => self.take_order(order),
                 Wake::Order(None) => return Ok(()),
@@ -166,6 +174,13 @@ impl ShardThread {
         let now = now();
         for IngressPacket { path, packet } in self.ingress_packets.drain(..) {
             self.shard.handle_datagram(&packet, path, now);
+        }
+    }
+
+    fn read_links(&mut self) {
+        let now = now();
+        for (shard, message) in self.linked.drain(..) {
+            self.shard.handle_link(LinkPeer::Shard(shard), message, now);
         }
     }
 
@@ -215,6 +230,13 @@ impl ShardThread {
                     }
                 }
                 Command::Ask(ticket, request) => self.waiting.push_back((ticket, request)),
+                Command::Link(LinkPeer::Shard(shard), message) => self.links.send(shard, message),
+                Command::Dial(_, grant) => {
+                    debug!(leader = %grant.leader, "this relay has no links to others")
+                }
+                Command::Link(LinkPeer::Relay(_), message) => {
+                    debug!(stream = %message.stream(), "a frame for a relay that has no link");
+                }
                 Command::StreamLost(stream, reason) => warn!(%stream, %reason, "lost the stream's epoch"),
             }
         }
@@ -271,6 +293,7 @@ impl ShardThread {
         tokio::select! {
             ready = readable => Wake::Readable(ready),
             () = self.ingress.take(&mut self.ingress_packets) => Wake::Ingress,
+            () = self.links.take(&mut self.linked) => Wake::Linked,
             Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
             Some(done) = self.requests.join_next() => {
                 if let Err(failed) = done {

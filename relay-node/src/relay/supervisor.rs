@@ -13,6 +13,7 @@ use crate::relay::edge_client::EdgeClient;
 use crate::relay::ice_tcp_listeners::open_ice_tcp;
 use crate::relay::metrics::{self, Sources};
 use crate::relay::options::RunArgs;
+use crate::relay::shard_links::ShardLinks;
 use crate::relay::shard_thread::{Order, Report, ShardThread, now};
 use crate::transport::tcp_ingress::TcpIngressSetup;
 use crate::transport::udp::Socket;
@@ -29,7 +30,7 @@ use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::util::SplitMix64;
 use streamchain_protocol::webrtc::{Candidate, Transport};
-use streamchain_protocol::wire::{self, Notice, Registration, shard_of};
+use streamchain_protocol::wire::{self, Notice, NoticeEvent, Registration, shard_of};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
@@ -85,7 +86,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         cursor: 0,
         session_ends: true,
         reads_rounds: true,
-        spreads: false,
+        spreads: true,
         mesh: None,
         location: None,
         capacity: None,
@@ -102,9 +103,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         uncommitted_bytes: usize::from(args.unstored_mib) * 1024 * 1024,
     };
     let interval = Duration::from_millis(args.commit_interval_ms);
-    let parts = sockets.into_iter().zip(ingress).enumerate();
-    let running = parts
-        .map(|(index, (bound, ingress))| start.shard(index, bound, ingress, edge_client.clone(), interval));
+    let parts = sockets.into_iter().zip(ingress).zip(ShardLinks::between(shards));
+    let running = parts.enumerate().map(|(index, ((sockets, ingress), links))| {
+        let ways = Ways {
+            sockets,
+            ingress,
+            links,
+        };
+        start.shard(index, ways, edge_client.clone(), interval)
+    });
     let running = running.collect::<Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -166,15 +173,26 @@ struct Start {
     uncommitted_bytes: usize,
 }
 
+/// How datagrams and frames of links reach a shard.
+struct Ways {
+    sockets: Vec<UdpSocket>,
+    ingress: TcpIngressSetup,
+    links: ShardLinks,
+}
+
 impl Start {
     fn shard(
         &self,
         index: usize,
-        bound: Vec<UdpSocket>,
-        ingress: TcpIngressSetup,
+        ways: Ways,
         edge_client: EdgeClient,
         interval: Duration,
     ) -> Result<Running> {
+        let Ways {
+            sockets: bound,
+            ingress,
+            links,
+        } = ways;
         let shard = Shard::new(ShardConfig {
             keys: self.keys.clone(),
             session: SessionConfig {
@@ -183,6 +201,7 @@ impl Start {
             },
             index,
             shards: self.shards,
+            follows: false,
             commit_interval: interval,
             seed: u64::from_ne_bytes(random()?),
             memory: Memory {
@@ -204,9 +223,17 @@ impl Start {
                         .into_iter()
                         .map(Socket::new)
                         .collect::<std::io::Result<Vec<_>>>()?;
-                    ShardThread::new(shard, sockets, ingress.open()?, edge_client, inbox, reports)
-                        .run()
-                        .await
+                    ShardThread::new(
+                        shard,
+                        sockets,
+                        ingress.open()?,
+                        links,
+                        edge_client,
+                        inbox,
+                        reports,
+                    )
+                    .run()
+                    .await
                 });
                 if let Err(failed) = ended {
                     error!(shard = index, %failed, "the shard's sockets failed");
@@ -313,11 +340,16 @@ impl Control {
         self.registration.streams = streams;
     }
 
-    /// To each shard its streams' notices, and those about every stream. A full inbox is waited for: the cursor moves on only behind them.
+    /// To each shard the notices of streams that it has from the edge. Those about sessions go to all shards, since a session may be
+    /// at any. A full inbox is waited for: the cursor moves on only behind them.
     async fn hand_out(&self, notices: Vec<Notice>) {
         let mut shares: Vec<Vec<Notice>> = vec![Vec::new(); self.shards.len()];
         for notice in notices.into_iter().flat_map(Notice::by_stream) {
-            if notice.stream == ShortId::EVERY {
+            let is_of_sessions = matches!(
+                notice.event,
+                NoticeEvent::SessionEnded { .. } | NoticeEvent::Withdrawn { .. }
+            );
+            if is_of_sessions || notice.stream == ShortId::EVERY {
                 shares.iter_mut().for_each(|share| share.push(notice.clone()));
                 continue;
             }

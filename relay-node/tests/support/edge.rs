@@ -93,7 +93,7 @@ impl Edge {
     /// The answer; `None` for silence.
     pub fn answer(&mut self, ticket: Ticket, request: Request) -> Option<Answer> {
         match request {
-            Request::AcquireEpoch { fresh } => {
+            Request::AcquireEpoch { fresh, .. } => {
                 self.asked.push("acquire epoch".into());
                 let fault = self.acquire_faults.pop_front();
                 (fault != Some(Fault::Silence)).then(|| {

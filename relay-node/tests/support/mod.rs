@@ -11,12 +11,12 @@ mod notices;
 pub mod received;
 mod relay;
 pub mod signed;
+mod time;
 
-use received::as_text;
 use relay::shard;
 
 use edge::Edge;
-use relay_node::{Answer, Command, EdgeError, Memory, Now, Path, Rates, Request, Shard, Ticket};
+use relay_node::{Answer, EdgeError, LinkMessage, Memory, Now, Path, Rates, Request, Shard, Ticket};
 use relay_testkit::{Client, Identity, Invitation};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -29,6 +29,7 @@ use streamchain_protocol::auth::{RelayKey, SessionKeys, SessionRights, SessionTo
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::frame::ClientFrame;
+use streamchain_protocol::wire::shard_of_session;
 
 pub const RELAY: &str = "127.0.0.1:7100";
 pub const STREAM: ShortId = ShortId([0x51; 20]);
@@ -58,8 +59,16 @@ struct Flight {
     bytes: Vec<u8>,
 }
 
+/// How many shards the relay of [`Net::large`] has: the first one of so many is the stream's home.
+const SHARDS_OF_A_LARGE_RELAY: usize = 3;
+
 pub struct Net {
+    /// The first shard of the relay, which has the stream from the edge.
     pub shard: Shard,
+    /// Its other shards.
+    pub others: Vec<Shard>,
+    /// The shard that clients connect to from now on.
+    pub at_shard: usize,
     pub edge: Edge,
     pub clients: Vec<Client>,
     /// The frames that each client received, as text.
@@ -72,7 +81,11 @@ pub struct Net {
     relay_certificate: DtlsCert,
     addresses: BTreeMap<SocketAddr, Who>,
     flights: VecDeque<Flight>,
-    answers: VecDeque<(Instant, Ticket, Answer)>,
+    answers: VecDeque<(Instant, usize, Ticket, Answer)>,
+    /// Frames of links on their way: when they arrive, from which shard and to which.
+    links: VecDeque<(Instant, usize, usize, LinkMessage)>,
+    /// How long a frame of a link takes.
+    pub link_latency: Duration,
     start: Instant,
     now: Instant,
     sessions: u8,
@@ -104,13 +117,32 @@ impl Net {
     }
 
     /// A net whose relay has these rate limits.
+    /// With `RELAY_TESTS_AT_A_FOLLOWER` it is one of three shards, and clients connect to one that follows: all that tests say of a
+    /// relay is so there too.
     pub fn with_rates(rates: Rates) -> Self {
+        if std::env::var_os("RELAY_TESTS_AT_A_FOLLOWER").is_none() {
+            return Self::with_shards(1, rates);
+        }
+        let mut net = Self::with_shards(SHARDS_OF_A_LARGE_RELAY, rates);
+        net.at_shard = 1;
+        net
+    }
+
+    /// A net whose relay has three shards, of which the first one has the stream from the edge.
+    pub fn large() -> Self {
+        Self::with_shards(SHARDS_OF_A_LARGE_RELAY, Rates::NONE)
+    }
+
+    /// A net whose relay has so many shards.
+    pub fn with_shards(shards: usize, rates: Rates) -> Self {
         let crypto = Arc::new(relay_node::crypto_provider());
         let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
-        let shard = shard(&relay_certificate, &crypto, rates);
+        let shard_of = |index| shard((index, shards), &relay_certificate, &crypto, rates);
         let start = Instant::now();
         Self {
-            shard,
+            shard: shard_of(0),
+            others: (1..shards).map(shard_of).collect(),
+            at_shard: 0,
             edge: Edge::new(),
             clients: vec![],
             received: vec![],
@@ -121,6 +153,8 @@ impl Net {
             addresses: BTreeMap::new(),
             flights: VecDeque::new(),
             answers: VecDeque::new(),
+            links: VecDeque::new(),
+            link_latency: Duration::ZERO,
             start,
             now: start,
             sessions: 0,
@@ -186,13 +220,23 @@ impl Net {
         }
     }
 
+    /// The id of a session that the edge would send to the shard which clients connect to.
+    fn session_id(&self) -> SessionId {
+        let shards = 1 + self.others.len();
+        let mut id = [self.sessions; 8];
+        while shard_of_session(SessionId(id), shards) != self.at_shard {
+            id[7] = id[7].wrapping_add(1);
+        }
+        SessionId(id)
+    }
+
     /// A token as the edge would sign it now, for a client with `identity`.
     pub fn token(&mut self, identity: &Identity) -> SessionToken {
         self.sessions += 1;
         SessionToken {
             rights: SessionRights::ALL,
             expires: self.now().unix.to_sec().plus_s(60),
-            session: SessionId([self.sessions; 8]),
+            session: self.session_id(),
             stream: STREAM,
             author: Address::repeat_byte(self.sessions),
             fingerprint: identity.fingerprint_hash(),
@@ -219,6 +263,21 @@ impl Net {
         SocketAddr::from(([127, 0, 0, 1], 40_000 + who as u16))
     }
 
+    /// Where a shard of the relay is reached.
+    pub fn relay_address(shard: usize) -> SocketAddr {
+        let mut address: SocketAddr = RELAY.parse().unwrap();
+        address.set_port(address.port() + shard as u16);
+        address
+    }
+
+    /// A shard of the relay.
+    pub fn shard_at(&mut self, index: usize) -> &mut Shard {
+        match index.checked_sub(1) {
+            None => &mut self.shard,
+            Some(other) => &mut self.others[other],
+        }
+    }
+
     /// A client with this token begins to connect.
     pub fn connect_with(&mut self, identity: &Identity, ufrag: String, channel: ChannelConfig) -> Who {
         let password = ice_password(&ufrag, &keys());
@@ -243,7 +302,7 @@ impl Net {
             token: ufrag,
             fingerprint,
             relay_begins: self.relay_begins,
-            relay: RELAY.parse().unwrap(),
+            relay: Self::relay_address(self.at_shard),
             local: Self::address(who),
         };
         let new = match self.clients_begin_sctp {
@@ -309,7 +368,16 @@ impl Net {
 
     /// The relay dies and another process takes its place under the same address.
     pub fn restart_relay(&mut self) {
-        self.shard = shard(&self.relay_certificate, &self.crypto, Rates::NONE);
+        let shards = 1 + self.others.len();
+        for index in 0..shards {
+            *self.shard_at(index) = shard(
+                (index, shards),
+                &self.relay_certificate,
+                &self.crypto,
+                Rates::NONE,
+            );
+        }
+        self.links.clear();
         self.flights.clear();
         self.answers.clear();
         for who in 0..self.clients.len() {
@@ -356,121 +424,5 @@ impl Net {
         self.shard
             .handle_datagram(bytes, Path::udp(from, RELAY.parse().unwrap()), now);
         self.settle();
-    }
-
-    /// Lets time pass until `done`, for 60 s of virtual time at most.
-    pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
-        let deadline = self.now + Duration::from_secs(60);
-        self.settle();
-        while !done(self) {
-            assert!(
-                self.now < deadline,
-                "{what}: not within 60 s\nreceived: {:#?}",
-                self.received
-            );
-            self.step(deadline);
-        }
-    }
-
-    /// Lets this much time pass.
-    pub fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.settle();
-        while self.now < end {
-            self.step(end);
-        }
-    }
-
-    /// Goes to the next event.
-    fn step(&mut self, end: Instant) {
-        let flights = self.flights.iter().map(|flight| flight.at);
-        let answers = self.answers.iter().map(|answer| answer.0);
-        let clients = self
-            .clients
-            .iter()
-            .filter(|client| !client.is_closed())
-            .map(|client| client.next_timeout());
-        let next = flights
-            .chain(answers)
-            .chain(clients)
-            .chain(self.shard.next_timeout())
-            .min()
-            .unwrap_or(end);
-        self.now = next.max(self.now + Duration::from_micros(10)).min(end);
-        self.shard.handle_timeout(self.now());
-        for client in &mut self.clients {
-            if client.next_timeout() <= self.now {
-                let _ = client.handle_timeout(self.now);
-            }
-        }
-        self.deliver();
-        self.settle();
-    }
-
-    fn deliver(&mut self) {
-        while let Some(index) = self.flights.iter().position(|flight| flight.at <= self.now) {
-            let flight = self.flights.remove(index).unwrap();
-            if flight.to == RELAY.parse().unwrap() {
-                let path = Path::udp(flight.from, flight.to);
-                self.shard.handle_datagram(&flight.bytes, path, self.now());
-            } else if let Some(who) = self
-                .addresses
-                .get(&flight.to)
-                .filter(|who| !self.deaf.contains(who))
-            {
-                // A client that was dropped by its test is simply gone.
-                if let Some(client) = self.clients.get_mut(*who) {
-                    let _ = client.handle_datagram(&flight.bytes, flight.from, self.now);
-                }
-            } else {
-                self.astray += 1;
-            }
-        }
-        while let Some(index) = self.answers.iter().position(|answer| answer.0 <= self.now) {
-            let (_, ticket, answer) = self.answers.remove(index).unwrap();
-            self.shard.handle_answer(ticket, answer, self.now());
-        }
-    }
-
-    /// Lets everybody say what they have to say now.
-    pub fn settle(&mut self) {
-        let at = self.now + self.latency;
-        while let Some(command) = self.shard.next_command(self.now()) {
-            match command {
-                Command::Transmit(transmit) => {
-                    let (from, to) = (transmit.source, transmit.destination);
-                    *self.sent.entry(to).or_default() += transmit.contents.len();
-                    self.flights.push_back(Flight {
-                        at,
-                        from,
-                        to,
-                        bytes: transmit.contents.to_vec(),
-                    });
-                }
-                Command::Ask(ticket, request) => {
-                    if let Some((at, answer)) = self.ask(ticket, request) {
-                        self.answers.push_back((at, ticket, answer));
-                    }
-                }
-                Command::StreamLost(_, reason) => self.lost.push(reason.to_string()),
-            }
-        }
-        for (who, client) in self.clients.iter_mut().enumerate() {
-            while let Ok(Some(transmit)) = client.next_transmit() {
-                let (from, to) = (transmit.source, transmit.destination);
-                let from = self.moved.get(&from).copied().unwrap_or(from);
-                let bytes = transmit.contents.to_vec();
-                if bytes.starts_with(&[0, 1]) {
-                    self.checks.insert(who, bytes.clone());
-                }
-                self.flights.push_back(Flight { at, from, to, bytes });
-            }
-            while let Some((channel, message)) = client.receive_on() {
-                let texts = as_text(&message);
-                let on = self.received_on.entry((who, channel)).or_default();
-                on.extend(texts.iter().cloned());
-                self.received[who].extend(texts);
-            }
-        }
     }
 }

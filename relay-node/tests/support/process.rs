@@ -17,6 +17,7 @@ use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::RelayFrame;
+use streamchain_protocol::wire::shard_of_session;
 
 /// Far more than anything here takes, so that a busy machine fails no test.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -178,14 +179,20 @@ impl Scene {
 
     /// A session of this author on this stream.
     pub fn connect_to(&self, stream: ShortId, author: Address) -> Peer {
+        self.connect_at(stream, author, SessionId([stream.0[0]; 8]))
+    }
+
+    /// The same with this id, at the shard that the session is spread to.
+    pub fn connect_at(&self, stream: ShortId, author: Address, session: SessionId) -> Peer {
         let registration = self.edge.kept().registration.clone().unwrap();
-        let candidate = registration.shards[0].candidates[0].clone();
+        let shard = shard_of_session(session, registration.shards.len());
+        let candidate = registration.shards[shard].candidates[0].clone();
         let crypto = Arc::new(relay_node::crypto_provider());
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
             rights: SessionRights::ALL,
             expires: now().unix.to_sec().plus_s(60),
-            session: SessionId([stream.0[0]; 8]),
+            session,
             stream,
             author,
             fingerprint: identity.fingerprint_hash(),

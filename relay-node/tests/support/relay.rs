@@ -6,15 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
 
-pub fn shard(certificate: &DtlsCert, crypto: &Arc<CryptoProvider>, rates: Rates) -> Shard {
+/// One of a relay's shards.
+pub fn shard(
+    (index, shards): (usize, usize),
+    certificate: &DtlsCert,
+    crypto: &Arc<CryptoProvider>,
+    rates: Rates,
+) -> Shard {
     Shard::new(ShardConfig {
         keys: keys(),
         session: SessionConfig {
             certificate: certificate.clone(),
             crypto: crypto.clone(),
         },
-        index: 0,
-        shards: 1,
+        index,
+        shards,
+        follows: false,
         commit_interval: Duration::from_millis(50),
         seed: 7,
         memory: MEMORY,

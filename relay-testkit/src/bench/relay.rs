@@ -10,7 +10,7 @@ use relay_node::TcpIngressSetup;
 use relay_node::certificate;
 use relay_node::crypto_provider;
 use relay_node::{Memory, Rates, Shard, ShardConfig};
-use relay_node::{Order, Report, ShardThread, now};
+use relay_node::{Order, Report, ShardLinks, ShardThread, now};
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -68,6 +68,7 @@ impl BenchRelay {
             session: SessionConfig { certificate, crypto },
             index: 0,
             shards: 1,
+            follows: false,
             commit_interval: Duration::from_millis(50),
             seed: 1,
             memory: Memory::default(),
@@ -75,6 +76,7 @@ impl BenchRelay {
         });
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let address = socket.local_addr()?;
+        let links = ShardLinks::between(1).pop().context("one shard has its queues")?;
         let (orders, inbox) = mpsc::channel(1);
         let (reports, _) = watch::channel(Report::default());
         let thread = Arc::new(std::sync::OnceLock::new());
@@ -89,7 +91,7 @@ impl BenchRelay {
             let ended = runtime.block_on(async move {
                 let sockets = vec![Socket::new(socket)?];
                 let ingress = TcpIngressSetup::new(Vec::new(), 0).open()?;
-                ShardThread::new(shard, sockets, ingress, edge_client, inbox, reports)
+                ShardThread::new(shard, sockets, ingress, links, edge_client, inbox, reports)
                     .run()
                     .await
             });

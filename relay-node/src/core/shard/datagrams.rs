@@ -13,7 +13,7 @@ use streamchain_protocol::auth::SessionToken;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::util::Network;
-use streamchain_protocol::wire::shard_of;
+use streamchain_protocol::wire::{shard_of, shard_of_session};
 
 impl Shard {
     /// Takes a datagram that came by `path`.
@@ -78,7 +78,7 @@ impl Shard {
         let admitted = self.admission.admit(check, now.unix.to_sec())?;
         let token = admitted.token;
         let is_over = self.spent.contains_key(&token.session) || self.withdrawals.refuse(&token);
-        if is_over || shard_of(token.stream, self.shards) != self.index {
+        if is_over || !self.serves(&token) {
             self.counters.tokens_refused += 1;
             return Ok(());
         }
@@ -96,6 +96,14 @@ impl Shard {
         self.bind(key, path);
         self.receive(key, nominated.as_deref().unwrap_or(datagram), path, now);
         Ok(())
+    }
+
+    /// Whether the edge may have sent the session here: to its stream's home shard, or to its own where the edge spreads sessions. A
+    /// token opens one session at a shard, so it must not count at all of them.
+    fn serves(&self, token: &SessionToken) -> bool {
+        let home = shard_of(token.stream, self.shards);
+        let own = shard_of_session(token.session, self.shards);
+        home == self.index || own == self.index
     }
 
     fn follow_restart(&mut self, key: PeerKey, remote_ufrag: &str) -> bool {

@@ -1,9 +1,11 @@
 //! What a stream's peers are sent: messages, `committed`, notices.
 
+use super::links::down;
 use super::{Now, Shard};
 use crate::core::limits::MIN_CHANNEL_MESSAGE_BYTES;
 use crate::core::send_queue::{NoticeFrame, Sent, encode};
 use crate::core::session::{Phase, SessionKey};
+use crate::core::stream::Stream;
 use crate::core::timers::Owner;
 use crate::core::withdrawals::{Whose, means};
 use streamchain_protocol::ids::{Seq, ShortId};
@@ -18,12 +20,26 @@ impl Shard {
             return;
         };
         stream.queued = false;
-        let Some(leadership) = &mut stream.leadership else {
+        let Stream {
+            role,
+            sessions,
+            downstreams,
+            ..
+        } = stream;
+        let Some((fan, committed)) = role.fan_mut() else {
             return;
         };
-        leadership.freshen();
-        let view = leadership.view();
-        for key in &stream.sessions {
+        fan.freshen();
+        // Followers first: what they have, they send on while this shard sends to its sessions.
+        for (peer, link) in downstreams {
+            let (generation, commands) = (link.generation, &mut self.commands);
+            let sent = link.pump(fan, committed, &mut |frame| {
+                commands.push_back(down(id, *peer, generation, frame));
+            });
+            self.counters.link_messages_sent += sent;
+        }
+        let view = fan.view(committed);
+        for key in &*sessions {
             let Some(session) = self.sessions.get_mut(key) else {
                 continue;
             };
@@ -75,13 +91,11 @@ impl Shard {
             return false;
         }
         let closing = matches!(session.phase, Phase::Closing(_));
-        let leadership = self
-            .streams
-            .get(&session.stream())
-            .and_then(|stream| stream.leadership.as_ref());
+        let stream = self.streams.get(&session.stream());
+        let view = stream.filter(|_| !closing).and_then(|stream| stream.role.view());
         let (send_queue, mut sink) = session.send_queue_and_channel(peer);
-        let sent: Sent = match leadership.filter(|_| !closing) {
-            Some(leadership) => send_queue.pump(&leadership.view(), &mut sink),
+        let sent: Sent = match view {
+            Some(view) => send_queue.pump(&view, &mut sink),
             None => send_queue.flush(&mut sink),
         };
         self.counters.deliveries += sent.messages;
@@ -133,26 +147,11 @@ impl Shard {
             return;
         }
         if let NoticeEvent::Erased { seq } = notice.event {
-            let stream = self.streams.get_mut(&id);
-            let leadership = stream.and_then(|stream| stream.leadership.as_mut());
-            // What is erased is stored: of what is not, nothing may go.
-            if let Some(leadership) = leadership.filter(|leadership| seq < leadership.view().committed) {
-                leadership.replay.forget(seq);
-            }
-            return;
+            return self.erase(id, seq);
         }
-        let Some(frame) = notice_frame(&notice.event) else {
-            return;
-        };
-        let Some(stream) = self.streams.get(&id) else {
-            return;
-        };
-        for key in &stream.sessions {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.send_queue.notice(&frame);
-            }
+        if let Some(frame) = notice_frame(&notice.event) {
+            self.pass_notice(id, &frame);
         }
-        self.queue_stream(id);
     }
 }
 
@@ -173,6 +172,9 @@ impl Shard {
             self.close_with(key, code, text, now);
         }
         self.withdrawals.add(whose, before);
+        if whose.0 != ShortId::EVERY {
+            self.withdraw_at_links(whose.0, whose.1, before, again);
+        }
         if let (stream, None) = whose {
             self.refresh_settings(Some(stream).filter(|stream| *stream != ShortId::EVERY));
         }

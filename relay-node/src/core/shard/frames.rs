@@ -1,13 +1,16 @@
 //! The frames of clients: hello, publish, group, subscribe.
 
-use super::publication::Publication;
+use super::links::up;
 use super::{Now, Shard};
 use crate::core::counters::ErrorCounts;
-use crate::core::edge_requests::Lookup;
+use crate::core::leadership::Greeted;
 use crate::core::limits::{MAX_REPLAY_MESSAGES, SUBSCRIBE_FRAMES};
+use crate::core::link::{Greeting, Origin};
+use crate::core::publication::Publication;
 use crate::core::rates::{Cost, Rates, Verdict};
 use crate::core::session::{Hello, Session, SessionKey, Wanted};
 use crate::core::signer::Signer;
+use crate::core::stream::Role;
 use std::time::Duration;
 use streamchain_protocol::ids::ProducerId;
 use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
@@ -15,7 +18,7 @@ use streamchain_protocol::signed::{MAX_GROUP_MESSAGES, PublicKey};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::ProducerKey;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
-use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
+use streamchain_protocol::wire::frame::{Abilities, ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 use tracing::info;
 
 /// What a frame leads to. The session goes on in each case.
@@ -72,17 +75,7 @@ impl Shard {
                     return Ok(());
                 }
             };
-            let Some(session) = self.sessions.get_mut(&key) else {
-                return Ok(());
-            };
-            self.errors.count_outcome(&outcome);
-            let sent = match &outcome {
-                Outcome::Fine => continue,
-                Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(*code, cut(text))),
-                Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(*wait_ms)),
-            };
-            if sent.is_err() {
-                self.remove(key, now);
+            if !self.send_outcome(key, outcome, now) {
                 return Ok(());
             }
         }
@@ -123,8 +116,13 @@ impl Shard {
                 self.publish(key, publication, now)
             }
             ClientFrame::Subscribe { from, signatures } => self.subscribe(key, Wanted { from, signatures }),
+            ClientFrame::Abilities(abilities) => {
+                if let Some(session) = self.sessions.get_mut(&key) {
+                    session.takes_second_welcome = abilities.has(Abilities::SECOND_WELCOME);
+                }
+                Outcome::Fine
+            }
             ClientFrame::Join { grant } => self.renew(key, grant, now),
-            ClientFrame::Abilities(_) => Outcome::Fine,
         }
     }
 
@@ -197,6 +195,7 @@ impl Shard {
                 author: session.token.author,
                 id: producer,
             },
+            key: signs,
             welcomed: false,
         });
         session.signer = Signer::of(signs, session.token.author);
@@ -222,52 +221,65 @@ impl Shard {
 
     /// Answers hello, if all is known that the answer says.
     fn try_welcome(&mut self, key: SessionKey, now: Now) {
-        let Some(session) = self.sessions.get_mut(&key) else {
+        let Some(session) = self.sessions.get(&key) else {
             return;
         };
         let Some(hello) = session.hello.filter(|hello| !hello.welcomed) else {
             return;
         };
-        let id = session.stream();
-        let Some(leadership) = self
-            .streams
-            .get_mut(&id)
-            .and_then(|stream| stream.leadership.as_mut())
-        else {
+        let (id, publishes) = (session.stream(), session.token.rights.publish);
+        let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        if leadership.is_refreshing {
-            return;
-        }
-        let stored = match session.token.rights.publish {
-            false => None,
-            true => {
-                // An edge that stores no groups knows no keys.
-                let signs = session.signer.asked().filter(|_| leadership.signed.is_some());
-                let is_known = signs.is_none() && leadership.producers.knows(hello.producer);
-                if !is_known {
-                    let producer = hello.producer;
-                    return self.look_up(id, Lookup { producer, key: signs });
+        let stored = match &mut stream.role {
+            Role::Asking => return,
+            Role::Leader(leadership) if leadership.is_refreshing => return,
+            Role::Follower(following) if !following.is_up() => return,
+            Role::Leader(_) | Role::Follower(_) if !publishes => None,
+            Role::Leader(leadership) => match leadership.greet(hello.producer, session.signer.asked()) {
+                Greeted::Known(stored) => stored,
+                Greeted::LookUp(lookup) => return self.look_up(id, lookup),
+            },
+            Role::Follower(following) => {
+                let greeting = Greeting {
+                    publisher: key.0,
+                    producer: hello.producer,
+                    key: hello.key,
+                    network: session.network,
+                };
+                if let Some(frame) = following.hello(Origin::Session(key), greeting) {
+                    self.commands.push_back(up(id, following, frame));
                 }
-                leadership.producers.join(hello.producer).flatten()
+                return; // the leader's welcome is the answer
             }
         };
-        session.hello = Some(Hello {
-            welcomed: true,
-            ..hello
-        });
-        let limits = channel_limits(self.commit_clock.interval(), self.rates, leadership.signed);
-        let committed = leadership.backlog.committed();
-        let head = leadership.replay.end();
+        self.welcome(key, stored, now);
+    }
+
+    /// Sends *welcome*, and takes what the session published before it. `stored` is its producer's last committed number.
+    pub(super) fn welcome(&mut self, key: SessionKey, stored: Option<u64>, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let stream = self.streams.get(&session.stream());
+        let Some(standing) = stream.and_then(|stream| stream.role.standing()) else {
+            return;
+        };
+        let Some(hello) = &mut session.hello else {
+            return;
+        };
+        hello.welcomed = true;
+        session.is_between_epochs = false;
         let welcome = RelayFrame::Welcome {
-            epoch: leadership.epoch,
-            head,
-            committed,
+            epoch: standing.epoch,
+            head: standing.head,
+            committed: standing.committed,
             stored,
-            limits,
+            limits: channel_limits(self.commit_clock.interval(), self.rates, standing.signed),
         };
         let early = session.early.take();
-        if session.send_queue.welcome(&welcome, committed).is_err() {
+        let welcomed = session.send_queue.welcome(&welcome, standing.committed);
+        if welcomed.is_err() {
             return self.remove(key, now);
         }
         for publication in early {
@@ -278,17 +290,27 @@ impl Shard {
                 signed: publication.signed,
             };
             let outcome = self.publish(key, publication, now);
-            let Some(session) = self.sessions.get_mut(&key) else {
+            if !self.send_outcome(key, outcome, now) {
                 return;
-            };
-            self.errors.count_outcome(&outcome);
-            // An overflow is found again at the next frame.
-            let _ = match outcome {
-                Outcome::Fine => Ok(()),
-                Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(code, cut(&text))),
-                Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(wait_ms)),
-            };
+            }
         }
+    }
+
+    /// Counts and sends what a frame leads to; `false` when the session is gone.
+    pub(super) fn send_outcome(&mut self, key: SessionKey, outcome: Outcome, now: Now) -> bool {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return false;
+        };
+        self.errors.count_outcome(&outcome);
+        let sent = match &outcome {
+            Outcome::Fine => Ok(()),
+            Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(*code, cut(text))),
+            Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(*wait_ms)),
+        };
+        if sent.is_err() {
+            self.remove(key, now);
+        }
+        sent.is_ok()
     }
 
     fn subscribe(&mut self, key: SessionKey, wanted: Wanted) -> Outcome {
@@ -298,15 +320,15 @@ impl Shard {
         if !session.token.rights.subscribe {
             return Outcome::Refuse(ErrorCode::NotAllowed, "this session may not subscribe".into());
         }
-        let leadership = self
-            .streams
-            .get_mut(&session.stream())
-            .and_then(|stream| stream.leadership.as_mut());
-        match leadership {
-            Some(leadership) => {
+        if session.is_between_epochs {
+            return Outcome::Fine; // it subscribes again behind its welcome
+        }
+        let stream = self.streams.get_mut(&session.stream());
+        match stream.and_then(|stream| stream.role.fan_mut()) {
+            Some((fan, _)) => {
                 let Wanted { from, signatures } = wanted;
-                leadership.has_verifiers |= signatures;
-                let from = from.unwrap_or(leadership.replay.end());
+                fan.has_verifiers |= signatures;
+                let from = from.unwrap_or(fan.replay.end());
                 session.send_queue.subscribe(from, signatures);
             }
             None => session.wanted = Some(wanted),

@@ -4,10 +4,14 @@
 //! They stay at the edge until a batch has committed them, so nothing is lost here: what was fetched twice is recognized
 //! by its producer_seq, and what there was no room for is fetched again at the next notice.
 
+use super::links::up;
 use super::{Command, Now, Shard};
 use crate::core::edge_requests::{EdgeError, Request, Ticket};
+use crate::core::leadership::{Leadership, Measure, Proof, Publish, PublishGroup};
 use crate::core::limits::{MAX_NOTICE_STREAMS, MAX_STREAMS};
-use crate::core::stream::{Leadership, Measure, Proof, Publish, PublishGroup, Published};
+use crate::core::link::UpFrame;
+use crate::core::reply::Published;
+use crate::core::stream::Role;
 use streamchain_protocol::ids::{Epoch, Seq, ShortId};
 use streamchain_protocol::wire::Record;
 
@@ -19,13 +23,13 @@ impl Shard {
         if !self.takes_messages() || (!is_known && from_notices >= MAX_NOTICE_STREAMS) {
             return;
         }
-        let stream = self.ask_for_stream(id);
+        let stream = self.ask_for_stream(id, None);
         if !is_known {
             stream.idle_since = Some(now.instant);
             return self.schedule_stream(id);
         }
         let ticket = stream.ticket;
-        let Some(leadership) = &mut stream.leadership else {
+        let Some(leadership) = stream.role.leader_mut() else {
             return; // the grant of the epoch says whether any wait
         };
         if leadership.is_fetching || leadership.fetched > leadership.backlog.committed() {
@@ -42,7 +46,7 @@ impl Shard {
         let Some(leadership) = self
             .streams
             .get_mut(&id)
-            .and_then(|stream| stream.leadership.as_mut())
+            .and_then(|stream| stream.role.leader_mut())
         else {
             return;
         };
@@ -96,13 +100,17 @@ impl Shard {
         let Some(stream) = self.forget_stream(id) else {
             return;
         };
-        if let Some(leadership) = &stream.leadership {
-            self.commands
-                .push_back(released(&stream.ticket, leadership.epoch));
-            // A new session may come before the edge has the release: then another epoch is acquired.
-            if self.disputed.len() < MAX_STREAMS {
-                self.disputed.insert(id);
+        match &stream.role {
+            Role::Leader(leadership) => {
+                self.commands
+                    .push_back(released(&stream.ticket, leadership.epoch));
+                // A new session may come before the edge has the release: then another epoch is acquired.
+                if self.disputed.len() < MAX_STREAMS {
+                    self.disputed.insert(id);
+                }
             }
+            Role::Follower(following) => self.commands.push_back(up(id, following, UpFrame::Unfollow)),
+            Role::Asking => {}
         }
     }
 }

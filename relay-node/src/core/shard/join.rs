@@ -14,7 +14,6 @@ use str0m::channel::ChannelId;
 use streamchain_protocol::auth::{JoinGrant, SessionToken, TokenError};
 use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::wire::frame::{ClientFrame, ErrorCode};
-use streamchain_protocol::wire::shard_of;
 use tracing::debug;
 
 /// Why a channel does not join.
@@ -124,10 +123,6 @@ impl Shard {
         }
         if self.withdrawals.refuse(&token) {
             return Err((ErrorCode::SessionEnded, "the grant's credentials were revoked"));
-        }
-        if shard_of(token.stream, self.shards) != self.index {
-            let text = "this connection does not reach the stream: open another one for it";
-            return Err((ErrorCode::StreamMoved, text));
         }
         Ok(token)
     }

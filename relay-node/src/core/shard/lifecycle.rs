@@ -414,7 +414,7 @@ impl Shard {
 
     /// Whether everything that was accepted is committed.
     pub fn is_shipped(&self) -> bool {
-        self.streams.values().all(|stream| stream.uncommitted() == 0)
+        self.streams.values().all(Stream::is_settled)
     }
 
     /// The streams with uncommitted messages, and how many.

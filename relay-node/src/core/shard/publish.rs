@@ -4,14 +4,16 @@
 //! (`Session::refused_from`); a group is accepted whole or not at all.
 
 use super::frames::Outcome;
-use super::publication::Publication;
+use super::links::up;
 use super::{Now, Shard};
-use crate::core::limits::FAILED_CHECK_FRAMES;
+use crate::core::leadership::By;
+use crate::core::link::{Forwarded, Forwarding};
+use crate::core::publication::{Extent, Publication};
+use crate::core::reply::{Reply, early_text, full_text, leaving_text};
 use crate::core::send_queue::Overflow;
 use crate::core::session::{Hello, Session, SessionKey};
-use crate::core::stream::{Leadership, Measure, Proof, Publish, PublishGroup, Published};
+use crate::core::stream::Role;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::signed::ChainError;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 
 impl Shard {
@@ -21,10 +23,15 @@ impl Shard {
             Ok(hello) => self.sequence(key, hello, publication, now),
             Err(outcome) => outcome,
         };
-        if !matches!(outcome, Outcome::Fine) {
-            self.counters.messages_refused += publication.messages();
-        }
+        self.count_refused(&outcome, publication.messages());
         outcome
+    }
+
+    /// Counts messages that are refused.
+    pub(super) fn count_refused(&mut self, outcome: &Outcome, messages: u64) {
+        if !matches!(outcome, Outcome::Fine) {
+            self.counters.messages_refused += messages;
+        }
     }
 
     /// The session's producer, if the session may publish this now. What comes before the welcome is kept.
@@ -40,6 +47,9 @@ impl Shard {
             let text = "publish before hello".into();
             return Err(Outcome::Refuse(ErrorCode::Unexpected, text));
         };
+        if session.is_between_epochs {
+            return Err(Outcome::Fine); // the client publishes it again behind its welcome
+        }
         let (bytes, most) = (publication.bytes(), publication.max_bytes());
         if bytes > most {
             let text = format!("{bytes} bytes: at most {most}");
@@ -65,123 +75,82 @@ impl Shard {
         Ok(hello)
     }
 
-    /// Has the stream give the publication its seqs, and answers.
+    /// Has the stream give the publication its seqs and answers, or forwards it to the leader.
     fn sequence(&mut self, key: SessionKey, hello: Hello, publication: Publication<'_>, now: Now) -> Outcome {
-        let measure = Measure {
-            room: self
-                .memory
-                .uncommitted_bytes
-                .saturating_sub(self.uncommitted_bytes),
-            rates: self.rates,
-            instant: now.instant,
-            due: self.commit_clock.due(now.instant),
-            unix: now.unix,
-        };
+        let measure = self.measure(now);
         let Some(session) = self.sessions.get_mut(&key) else {
             return Outcome::Fine;
         };
-        let stream = self.streams.get_mut(&session.stream());
-        let Some(leadership) = stream.and_then(|stream| stream.leadership.as_mut()) else {
-            // The epoch was lost in this very turn: the session is being closed.
+        let (id, first) = (session.stream(), publication.producer_seq);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            // The stream was lost in this very turn: the session is being closed.
             return Outcome::Fine;
         };
-        let published = match publication {
-            Publication {
-                signed: Some((previous, signature)),
-                producer_seq: first,
-                payloads,
-            } => {
-                if leadership.signed.is_none() {
-                    let text = "this stream takes no groups yet".into();
-                    return Outcome::Refuse(ErrorCode::Unexpected, text);
-                }
-                let group = PublishGroup {
+        match &mut stream.role {
+            Role::Asking => Outcome::Fine,
+            Role::Leader(leadership) => {
+                let by = By {
                     producer: hello.producer,
-                    first,
-                    payloads,
-                    previous,
-                    signature,
+                    signer: &session.signer,
+                    network: session.network,
                 };
-                let signer = session.signer.key(now.unix.to_sec());
-                let proof = Proof::Key(signer, session.network, &mut self.checks);
-                leadership.publish_group(group, proof, measure)
+                let Some(published) = leadership.take(publication, by, &mut self.checks, measure) else {
+                    return Outcome::Fine;
+                };
+                let reply = Reply::of(first, published);
+                if matches!(reply, Reply::Accepted(_)) {
+                    self.count_accepted(id, publication);
+                }
+                self.reply(key, publication.extent(), reply, now)
             }
-            Publication {
-                producer_seq,
-                payloads: [payload],
-                ..
-            } => publish_alone(leadership, hello, producer_seq, payload, measure),
-            // A message of no group is one payload.
-            Publication { .. } => None,
-        };
-        match published {
-            Some(published) => self.answer(key, publication, published, now),
-            None => Outcome::Fine,
+            Role::Follower(following) => {
+                let (taken, frame) = following.forward(Forwarded::new(key.0, publication));
+                if let Some(frame) = frame {
+                    self.commands.push_back(up(id, following, frame));
+                }
+                match taken {
+                    // From here on the leader refuses what comes behind a refused one.
+                    Forwarding::Taken => session.refused_from = None,
+                    Forwarding::Full => return overloaded(session, first, full_text(first)),
+                }
+                Outcome::Fine
+            }
         }
     }
 
-    /// Counts and answers what became of a publication.
-    fn answer(
-        &mut self,
-        key: SessionKey,
-        publication: Publication<'_>,
-        published: Published,
-        now: Now,
-    ) -> Outcome {
+    /// Answers a publication.
+    pub(super) fn reply(&mut self, key: SessionKey, extent: Extent, reply: Reply, now: Now) -> Outcome {
         let Some(session) = self.sessions.get_mut(&key) else {
             return Outcome::Fine;
         };
-        let first = publication.producer_seq;
-        match published {
-            Published::Accepted(seq) => {
+        match reply {
+            Reply::Accepted(seq) => {
                 session.refused_from = None;
-                let (id, bytes) = (session.stream(), publication.bytes());
-                self.uncommitted_bytes += bytes;
-                self.counters.messages_accepted += publication.messages();
-                self.counters.payload_bytes_accepted += bytes as u64;
-                self.counters.groups_accepted += u64::from(publication.signed.is_some());
-                let answered = accepted(session, publication, Some(seq));
-                self.queue_stream(id);
+                let answered = accepted(session, extent, Some(seq));
                 self.end_on_overflow(key, answered, now)
             }
-            Published::Duplicate(seq) => {
-                self.counters.messages_duplicate += publication.messages();
-                let answered = accepted(session, publication, seq);
+            Reply::Duplicate(seq) => {
+                self.counters.messages_duplicate += extent.messages;
+                let answered = accepted(session, extent, seq);
                 self.end_on_overflow(key, answered, now)
             }
-            Published::Ahead(next) => {
-                let text = format!("expected producer_seq {next}, got {first}");
-                refuse(session, next, ErrorCode::ProducerGap, text)
-            }
-            Published::Overlaps(next) => {
-                let text = format!(
-                    "expected producer_seq {next}: of the group at {first} some numbers are taken, as other groups"
-                );
-                refuse(session, next, ErrorCode::ProducerGap, text)
-            }
-            Published::Overloaded => overloaded(session, first, full_text(first)),
-            Published::TooFast(wait_ms) => {
+            Reply::TooFast(wait_ms) => {
                 self.counters.frames_limited += 1;
-                session.refused_from = Some(first);
+                session.refused_from = Some(extent.producer_seq);
                 session.gate.silence(wait_ms, now.instant);
                 Outcome::Slow(wait_ms)
             }
-            Published::Unsigned => {
-                let text = format!("producer_seq {first}: this stream takes signed groups only");
-                refuse(session, first, ErrorCode::SignatureRequired, text)
+            Reply::Refused(refusal) => {
+                if refusal.cost > 0 {
+                    self.counters.signatures_refused += 1;
+                    session.gate.owe(refusal.cost);
+                }
+                session.refused_from = Some(refusal.from);
+                Outcome::Refuse(refusal.code, refusal.text)
             }
-            Published::BrokenChain(error) => {
-                refuse(session, first, ErrorCode::BrokenChain, broken_text(first, error))
-            }
-            Published::NoKey(reason) => {
-                let text = format!("producer_seq {first}: {reason}");
-                refuse(session, first, ErrorCode::BadSignature, text)
-            }
-            Published::BadSignature => {
-                self.counters.signatures_refused += 1;
-                session.gate.owe(FAILED_CHECK_FRAMES);
-                let text = format!("producer_seq {first}: the signature does not hold");
-                refuse(session, first, ErrorCode::BadSignature, text)
+            Reply::Passed => {
+                self.counters.messages_refused += extent.messages;
+                Outcome::Fine
             }
         }
     }
@@ -194,27 +163,11 @@ impl Shard {
     }
 }
 
-fn publish_alone(
-    leadership: &mut Leadership,
-    hello: Hello,
-    producer_seq: u64,
-    payload: &[u8],
-    measure: Measure,
-) -> Option<Published> {
-    let publish = Publish {
-        producer: hello.producer,
-        producer_seq,
-        payload,
-        is_from_edge: false,
-    };
-    leadership.publish(publish, measure)
-}
-
-fn accepted(session: &mut Session, publication: Publication<'_>, seq: Option<Seq>) -> Result<(), Overflow> {
+fn accepted(session: &mut Session, extent: Extent, seq: Option<Seq>) -> Result<(), Overflow> {
     session.send_queue.send(&RelayFrame::Accepted {
-        producer_seq: publication.producer_seq,
+        producer_seq: extent.producer_seq,
         seq,
-        count: publication.count(),
+        count: extent.count(),
     })
 }
 
@@ -226,27 +179,4 @@ fn refuse(session: &mut Session, from: u64, code: ErrorCode, text: String) -> Ou
 
 fn overloaded(session: &mut Session, from: u64, text: String) -> Outcome {
     refuse(session, from, ErrorCode::Overloaded, text)
-}
-
-fn broken_text(producer_seq: u64, error: ChainError) -> String {
-    match error {
-        ChainError::Previous { expected, .. } => {
-            format!(
-                "producer_seq {producer_seq}: previous must be the digest of the group before, {expected}"
-            )
-        }
-        error => format!("producer_seq {producer_seq}: {error}"),
-    }
-}
-
-fn full_text(producer_seq: u64) -> String {
-    format!("too many messages are not committed yet: send {producer_seq} and those after it again later")
-}
-
-fn leaving_text(producer_seq: u64) -> String {
-    format!("this relay is shutting down: the next relay takes {producer_seq} and those after it")
-}
-
-fn early_text(producer_seq: u64) -> String {
-    format!("too many messages before welcome: send {producer_seq} and those after it again after welcome")
 }

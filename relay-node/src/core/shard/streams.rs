@@ -1,33 +1,36 @@
-//! Streams: epochs acquired, batches committed, epochs lost.
+//! Streams: asked for, epochs acquired, batches committed, epochs lost.
 
 use super::deliver::CHANGED_TEXT;
+use super::links::up;
 use super::{Command, Now, Shard};
 use crate::core::edge_requests::{EdgeError, Lookup, Request, Ticket};
+use crate::core::leadership::Leadership;
 use crate::core::limits::{MAX_STREAMS, STREAM_IDLE};
+use crate::core::link::{Ended, Following, LinkPeer};
 use crate::core::retry::Retry;
 use crate::core::session::SessionKey;
-use crate::core::stream::{Leadership, Stream};
+use crate::core::stream::{Role, Stream};
 use crate::core::timers::Owner;
 use std::time::Instant;
 use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::frame::ErrorCode;
-use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState, shard_of};
 
 impl Shard {
-    /// Adds a session to its stream, whose epoch is acquired if the stream is new.
+    /// Adds a session to its stream, which is asked for if it is new.
     pub(super) fn join_stream(&mut self, id: ShortId, network: Network, key: SessionKey) {
-        if !self.streams.contains_key(&id) && self.stream_shares.take(network) {
-            self.ask_for_stream(id).network = Some(network);
-        }
-        let stream = self.ask_for_stream(id);
+        let is_first = !self.streams.contains_key(&id) && self.stream_shares.take(network);
+        let stream = self.ask_for_stream(id, is_first.then_some(network));
         stream.idle_since = None;
         stream.sessions.push(key);
     }
 
-    /// The stream, whose epoch is acquired if it is new.
-    pub(super) fn ask_for_stream(&mut self, id: ShortId) -> &mut Stream {
+    /// The stream, which is asked for if it is new: the edge, or the relay's shard that has it from the edge. `network` is the one
+    /// whose share it is taken from.
+    pub(super) fn ask_for_stream(&mut self, id: ShortId, network: Option<Network>) -> &mut Stream {
+        let home = shard_of(id, self.shards);
         match self.streams.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
@@ -36,14 +39,21 @@ impl Shard {
                     stream: id,
                     generation: self.next_key,
                 };
-                let mut stream = Stream::new(ticket);
+                if home != self.index {
+                    let peer = LinkPeer::Shard(home);
+                    let following = Following::new(peer, ticket.generation, self.memory.replay_bytes);
+                    self.commands
+                        .push_back(up(id, &following, following.follow(network)));
+                    let mut stream = Stream::new(ticket, Role::Follower(Box::new(following)));
+                    stream.network = network;
+                    return entry.insert(stream);
+                }
+                let mut stream = Stream::new(ticket, Role::Asking);
+                stream.network = network;
                 if self.disputed.remove(&id) {
                     stream.fresh = Some(Incarnation(self.jitter.next_bits().to_be_bytes()));
                 }
-                self.commands.push_back(Command::Ask(
-                    ticket,
-                    Request::AcquireEpoch { fresh: stream.fresh },
-                ));
+                self.commands.push_back(acquire(&stream));
                 entry.insert(stream)
             }
         }
@@ -54,7 +64,8 @@ impl Shard {
         let Some(session) = self.sessions.get(&key) else {
             return;
         };
-        let Some(stream) = self.streams.get_mut(&session.stream()) else {
+        let id = session.stream();
+        let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         let before = stream.sessions.len();
@@ -62,14 +73,27 @@ impl Shard {
         if stream.sessions.len() == before {
             return;
         }
-        if let (Some(hello), Some(leadership)) = (session.hello, &mut stream.leadership)
-            && hello.welcomed
-        {
-            leadership.producers.leave(hello.producer);
+        match &mut stream.role {
+            Role::Leader(leadership) => {
+                if let Some(hello) = session.hello.filter(|hello| hello.welcomed) {
+                    leadership.producers.leave(hello.producer);
+                }
+            }
+            Role::Follower(following) => {
+                if let Some(frame) = following.leave(key.0) {
+                    self.commands.push_back(up(id, following, frame));
+                }
+            }
+            Role::Asking => {}
         }
-        if stream.sessions.is_empty() {
+        self.rest_if_unused(id, now);
+    }
+
+    /// From now on a stream that nobody uses counts as idle.
+    pub(super) fn rest_if_unused(&mut self, id: ShortId, now: Now) {
+        if let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.is_unused()) {
             stream.idle_since = Some(now.instant);
-            self.schedule_stream(session.stream());
+            self.schedule_stream(id);
         }
     }
 
@@ -97,12 +121,9 @@ impl Shard {
         }
         let ticket = stream.ticket;
         if stream.acquire_epoch.is_due(now.instant) {
-            self.commands.push_back(Command::Ask(
-                ticket,
-                Request::AcquireEpoch { fresh: stream.fresh },
-            ));
+            self.commands.push_back(acquire(stream));
         }
-        if let Some(leadership) = &mut stream.leadership {
+        if let Some(leadership) = stream.role.leader_mut() {
             let epoch = leadership.epoch;
             for (lookup, retry) in &mut leadership.lookups {
                 if retry.is_due(now.instant) {
@@ -130,7 +151,7 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(leadership) = &mut stream.leadership else {
+        let Some(leadership) = stream.role.leader_mut() else {
             return;
         };
         if let Some(body) = leadership.backlog.close_batch(leadership.epoch, due_by) {
@@ -144,46 +165,34 @@ impl Shard {
     /// Acquires the epochs of all streams again: the lease may have expired, and the edge may have granted the epochs to
     /// other relays. A stream with messages to commit would find out by itself; one with subscribers alone would not.
     pub fn confirm_streams(&mut self) {
-        for stream in self.streams.values().filter(|stream| stream.leadership.is_some()) {
-            let request = Request::AcquireEpoch { fresh: stream.fresh };
-            self.commands.push_back(Command::Ask(stream.ticket, request));
+        for stream in self
+            .streams
+            .values()
+            .filter(|stream| stream.role.leader().is_some())
+        {
+            self.commands.push_back(acquire(stream));
         }
     }
 
     pub(super) fn acquired(&mut self, id: ShortId, result: Result<EpochGrant, EdgeError>, now: Now) {
-        let max_replay_bytes = self.memory.replay_bytes;
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let leadership = stream.leadership.as_ref().map(|leadership| leadership.epoch);
+        let epoch = stream.role.leader().map(|leadership| leadership.epoch);
         match result {
-            Ok(taken)
-                if taken.stream.short() == id && leadership.is_some_and(|epoch| epoch != taken.epoch) =>
-            {
+            Ok(taken) if taken.stream.short() != id => {
+                let error = EdgeError::Refused("the answer is about another stream".into());
+                self.lose(id, error, now);
+            }
+            Ok(taken) if epoch.is_some_and(|epoch| epoch != taken.epoch) => {
                 let reason = format!(
                     "another relay was the leader meanwhile; the epoch is {} now",
                     taken.epoch
                 );
                 self.lose(id, EdgeError::NotLeader(reason), now);
             }
-            Ok(taken) if taken.stream.short() == id && leadership.is_some() => {
-                self.refreshed(id, taken.signed, now);
-            }
-            Ok(taken) if taken.stream.short() == id => {
-                stream.lead(&taken, max_replay_bytes, now.instant);
-                let waiting = taken.waiting;
-                for key in stream.sessions.clone() {
-                    self.stream_is_there(key, now);
-                }
-                if waiting > 0 {
-                    self.fetch(id, now);
-                }
-            }
-            Ok(_) => self.lose(
-                id,
-                EdgeError::Refused("the answer is about another stream".into()),
-                now,
-            ),
+            Ok(taken) if epoch.is_some() => self.refreshed(id, taken.signed, now),
+            Ok(taken) => self.lead(id, &taken, now),
             Err(error) if error.is_passing() => {
                 stream.acquire_epoch.fail(now.instant, &mut self.jitter);
                 self.counters.uplink_retries += 1;
@@ -193,40 +202,62 @@ impl Shard {
         }
     }
 
+    /// The epoch was granted: this shard leads the stream.
+    fn lead(&mut self, id: ShortId, taken: &EpochGrant, now: Now) {
+        let max_replay_bytes = self.memory.replay_bytes;
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.lost = None;
+        stream.acquire_epoch = Retry::default();
+        stream.role = Role::Leader(Box::new(Leadership::new(taken, max_replay_bytes, now.instant)));
+        self.enter_epoch(id, taken.epoch, now);
+        self.begin_stream(id, now);
+        if taken.waiting > 0 {
+            self.fetch(id, now);
+        }
+    }
+
     /// The rights of everybody on a stream changed, or on all streams (`None`): asks the edge for the settings of now, and welcomes nobody
     /// before they are there.
     pub(super) fn refresh_settings(&mut self, id: Option<ShortId>) {
         let meant = |stream: &&mut Stream| id.is_none_or(|id| stream.ticket.stream == id);
         for stream in self.streams.values_mut().filter(meant) {
-            if let Some(leadership) = &mut stream.leadership {
+            if let Some(leadership) = stream.role.leader_mut() {
                 leadership.is_refreshing = true;
-                let request = Request::AcquireEpoch { fresh: stream.fresh };
-                self.commands.push_back(Command::Ask(stream.ticket, request));
+                self.commands.push_back(acquire(stream));
             }
         }
     }
 
-    /// The edge said under the same epoch whether messages must be signed. Sessions that were welcomed with another setting end.
+    /// The edge said under the same epoch whether messages must be signed.
     fn refreshed(&mut self, id: ShortId, signed: Option<Signed>, now: Now) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        let sessions = stream.sessions.clone();
-        let Some(leadership) = &mut stream.leadership else {
+        let stream = self.streams.get_mut(&id);
+        let Some(leadership) = stream.and_then(|stream| stream.role.leader_mut()) else {
             return;
         };
         let changed = leadership.signed != signed;
         leadership.signed = signed;
         leadership.is_refreshing = false;
-        for key in sessions {
+        match changed {
+            true => self.settings_changed(id, now),
+            false => self.begin_stream(id, now),
+        }
+    }
+
+    /// Whether messages must be signed has changed. Sessions that were welcomed with another setting end, and followers hear of it.
+    pub(super) fn settings_changed(&mut self, id: ShortId, now: Now) {
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
+        for key in stream.sessions.clone() {
             let session = self.sessions.get(&key);
-            let is_welcomed =
-                session.is_some_and(|session| session.hello.is_some_and(|hello| hello.welcomed));
-            match changed && is_welcomed {
-                true => self.close_with(key, ErrorCode::StreamMoved, CHANGED_TEXT, now),
-                false => self.stream_is_there(key, now),
+            if session.is_some_and(|session| session.hello.is_some_and(|hello| hello.welcomed)) {
+                self.close_with(key, ErrorCode::StreamMoved, CHANGED_TEXT, now);
             }
         }
+        self.send_settings(id);
+        self.begin_stream(id, now);
     }
 
     /// Asks how far a producer is committed, and whose a key is, unless that is under way.
@@ -234,7 +265,7 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(leadership) = &mut stream.leadership else {
+        let Some(leadership) = stream.role.leader_mut() else {
             return;
         };
         if let std::collections::hash_map::Entry::Vacant(entry) = leadership.lookups.entry(lookup) {
@@ -257,7 +288,7 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(leadership) = &mut stream.leadership else {
+        let Some(leadership) = stream.role.leader_mut() else {
             return;
         };
         match result {
@@ -265,10 +296,13 @@ impl Shard {
                 leadership.lookups.remove(&lookup);
                 leadership.producers.trim(leadership.backlog.committed());
                 leadership.producers.learn(lookup.producer, &state);
-                for key in stream.sessions.clone() {
+                let (sessions, links) = (stream.sessions.clone(), stream.downstreams.values_mut());
+                links.for_each(|link| link.take_key_state(lookup, &state));
+                for key in sessions {
                     self.take_key_state(key, lookup, &state);
                     self.stream_is_there(key, now);
                 }
+                self.greet_links(id);
             }
             Err(error) if error.is_passing() => {
                 if let Some(retry) = leadership.lookups.get_mut(&lookup) {
@@ -296,7 +330,7 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(leadership) = &mut stream.leadership else {
+        let Some(leadership) = stream.role.leader_mut() else {
             return;
         };
         let closed = leadership.batch_closed;
@@ -344,7 +378,7 @@ impl Shard {
         }) = self
             .streams
             .get_mut(&id)
-            .and_then(|stream| stream.leadership.as_mut())
+            .and_then(|stream| stream.role.leader_mut())
         else {
             return false;
         };
@@ -361,7 +395,8 @@ impl Shard {
         true
     }
 
-    /// Forgets a stream whose leader this relay is not, or no longer: its sessions are sent *stream moved*.
+    /// This relay does not lead the stream, or no longer. A relay that follows others asks who leads now; else the stream is
+    /// forgotten, and its sessions are sent *stream moved*.
     pub(super) fn lose(&mut self, id: ShortId, error: EdgeError, now: Now) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
@@ -371,19 +406,39 @@ impl Shard {
         if matches!(error, EdgeError::Refused(_)) && self.disputed.len() < MAX_STREAMS {
             self.disputed.insert(id);
         }
+        let was_leader = stream.role.leader().is_some();
+        let asks_again = self.follows && was_leader && matches!(error, EdgeError::NotLeader(_));
         self.commands.push_back(Command::StreamLost(id, error));
-        let lost = stream
-            .leadership
-            .take()
-            .map_or(0, |leadership| leadership.backlog.bytes());
-        self.uncommitted_bytes -= lost;
+        self.drop_role(id);
+        match asks_again {
+            true => self.ask_again(id, now),
+            false => self.abandon(id, Ended::Moved, now),
+        }
+    }
+
+    /// The shard is neither leader nor follower of the stream any more.
+    pub(super) fn drop_role(&mut self, id: ShortId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            let role = std::mem::replace(&mut stream.role, Role::Asking);
+            let lost = role.leader().map_or(0, |leadership| leadership.backlog.bytes());
+            self.uncommitted_bytes -= lost;
+            // Other relays ask the edge whom to follow; the shards of this one wait for what it becomes.
+            let is_relay = |peer: &LinkPeer| matches!(peer, LinkPeer::Relay(_));
+            let relays: Vec<LinkPeer> = stream.downstreams.keys().copied().filter(is_relay).collect();
+            for peer in relays {
+                self.refuse_link(id, peer, Ended::Moved);
+            }
+        }
+    }
+
+    /// Forgets a stream: its sessions are sent *stream moved*, and its followers that the link is over.
+    pub(super) fn abandon(&mut self, id: ShortId, why: Ended, now: Now) {
+        self.end_links(id, why);
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
         for key in stream.sessions.clone() {
-            self.close_with(
-                key,
-                ErrorCode::StreamMoved,
-                "another relay leads this stream: connect again",
-                now,
-            );
+            self.close_with(key, ErrorCode::StreamMoved, MOVED_TEXT, now);
         }
         self.forget_stream(id);
     }
@@ -397,3 +452,12 @@ impl Shard {
         Some(stream)
     }
 }
+
+/// The request for the epoch of a stream.
+pub(super) fn acquire(stream: &Stream) -> Command {
+    let Stream { fresh, lost, .. } = *stream;
+    Command::Ask(stream.ticket, Request::AcquireEpoch { fresh, lost })
+}
+
+/// What sessions end with when another relay leads their stream.
+pub(super) const MOVED_TEXT: &str = "another relay leads this stream: connect again";

@@ -1,0 +1,51 @@
+//! Links: how a shard that follows a stream takes it from the shard that it follows.
+//!
+//! A link is of one stream. Its lower end ([`Following`]) follows: it is sent the messages, marks and notices of the stream,
+//! and forwards what its own publishers send. Its upper end ([`Downstream`]) leads the stream, or follows it over a link of
+//! its own.
+//!
+//! What always holds:
+//! - An upper end sends no more bytes of messages and notices than the lower end gave it credit for; what it has not sent stays in
+//!   its replay buffer, and what falls out of that is a gap.
+//! - A lower end has no more than [`MAX_FORWARDED_BYTES`](crate::core::limits::MAX_FORWARDED_BYTES) of publications without an
+//!   answer; it keeps each until it is answered, and forwards it again over the next link of the same epoch.
+//! - Frames of a link that was replaced are known by its generation, and are ignored.
+
+mod downstream;
+mod following;
+mod frame;
+
+pub(crate) use downstream::Downstream;
+pub(crate) use following::{Change, Following, Forwarding, Origin};
+pub(crate) use frame::{DownFrame, Ended, Follow, Forwarded, Greeting, LinkFrame, UpFrame};
+
+use streamchain_protocol::ids::ShortId;
+
+/// The other end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LinkPeer {
+    /// Another shard of this relay, by its index.
+    Shard(usize),
+    /// A connection with another relay, by a number that the shell gave it.
+    Relay(u64),
+}
+
+/// A frame of a link, for the shell to carry to the other end. One link's frames arrive in order or not at all.
+#[derive(Debug, Clone)]
+pub struct LinkMessage {
+    /// The link's stream.
+    pub(crate) stream: ShortId,
+    /// Which link of the two ends for this stream: the lower end gives the numbers, and none twice.
+    pub(crate) generation: u64,
+    pub(crate) frame: LinkFrame,
+}
+
+impl LinkMessage {
+    /// The stream that the link is of.
+    pub fn stream(&self) -> ShortId {
+        self.stream
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! A client of the simulation: it follows the protocol, and checks all that it receives.
+
+use super::edge::Edge;
+use std::collections::BTreeMap;
+use streamchain_protocol::Address;
+use streamchain_protocol::ids::{Epoch, ProducerId, Seq};
+use streamchain_protocol::wire::ProducerKey;
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::{Abilities, ClientFrame, ErrorCode, RelayFrame};
+
+/// What a client does after it has taken a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    GoOn,
+    /// The session is over: it connects again.
+    Reconnect,
+}
+
+pub(super) struct Client {
+    pub index: usize,
+    /// Whether it goes on with a second welcome.
+    pub is_able: bool,
+    pub publishes: bool,
+    /// How many messages it has published, sent or not.
+    pub published: u64,
+    /// Its numbers that were accepted in the present epoch or are stored, and their seqs.
+    accepted: BTreeMap<u64, Option<Seq>>,
+    is_welcomed: bool,
+    /// Whether it was sent messages since the last welcome: before that, marks are not about what it subscribed to.
+    is_fed: bool,
+    must_resend: bool,
+    epoch: Option<Epoch>,
+    /// The messages that it has, from seq 0 on; those that are missing were gaps.
+    pub log: BTreeMap<u64, Vec<u8>>,
+    /// The next seq that it expects.
+    pub cursor: u64,
+    pub committed: u64,
+    pub reconnects: u64,
+    pub second_welcomes: u64,
+    outgoing: Vec<Vec<u8>>,
+}
+
+impl Client {
+    pub(super) fn new(index: usize) -> Self {
+        Self {
+            index,
+            is_able: !index.is_multiple_of(4),
+            publishes: !index.is_multiple_of(3),
+            published: 0,
+            accepted: BTreeMap::new(),
+            is_welcomed: false,
+            is_fed: false,
+            must_resend: false,
+            epoch: None,
+            log: BTreeMap::new(),
+            cursor: 0,
+            committed: 0,
+            reconnects: 0,
+            second_welcomes: 0,
+            outgoing: Vec::new(),
+        }
+    }
+
+    pub(super) fn producer(&self) -> ProducerKey {
+        let byte = self.index as u8 + 1;
+        ProducerKey {
+            author: Address::repeat_byte(byte),
+            id: ProducerId([byte; 16]),
+        }
+    }
+
+    fn send(&mut self, frame: &ClientFrame<'_>) {
+        let mut bytes = Vec::new();
+        frame.write(&mut bytes);
+        self.outgoing.push(bytes);
+    }
+
+    /// What it has to say.
+    pub(super) fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// A session is open.
+    pub(super) fn open(&mut self) {
+        self.outgoing.clear();
+        self.is_welcomed = false;
+        if self.is_able {
+            self.send(&ClientFrame::Abilities(Abilities::SECOND_WELCOME));
+        }
+        let producer = self.producer().id;
+        self.send(&ClientFrame::Hello { producer, key: None });
+    }
+
+    /// Publishes so many messages more, and again what was refused.
+    pub(super) fn tick(&mut self, more: u64) {
+        if !self.publishes {
+            return;
+        }
+        let first_new = self.published;
+        self.published += more;
+        if !self.is_welcomed {
+            return;
+        }
+        if std::mem::take(&mut self.must_resend) {
+            self.resend();
+        } else {
+            (first_new..self.published).for_each(|number| self.publish(number));
+        }
+    }
+
+    fn publish(&mut self, producer_seq: u64) {
+        let text = format!("{}/{producer_seq}", self.index);
+        self.send(&ClientFrame::Publish {
+            producer_seq,
+            payload: text.as_bytes(),
+        });
+    }
+
+    /// Publishes again all that has no answer.
+    fn resend(&mut self) {
+        let first = (0..self.published).find(|number| !self.accepted.contains_key(number));
+        (first.unwrap_or(self.published)..self.published).for_each(|number| self.publish(number));
+    }
+
+    /// Takes a data-channel message of the relay.
+    pub(super) fn receive(&mut self, message: &[u8], edge: &Edge) -> Next {
+        let mut reader = Reader::new(message);
+        while !reader.is_at_end() {
+            let Some(frame) = RelayFrame::read(&mut reader).unwrap() else {
+                continue;
+            };
+            if self.take(frame, edge) == Next::Reconnect {
+                return Next::Reconnect;
+            }
+        }
+        Next::GoOn
+    }
+
+    fn take(&mut self, frame: RelayFrame<'_>, edge: &Edge) -> Next {
+        match frame {
+            RelayFrame::Welcome {
+                epoch,
+                head,
+                committed,
+                stored,
+                ..
+            } => {
+                assert!(committed <= head, "welcome: committed {committed}, head {head}");
+                return self.welcomed(epoch, stored);
+            }
+            RelayFrame::Message {
+                epoch, seq, payload, ..
+            } => {
+                assert_eq!(
+                    Some(epoch),
+                    self.epoch,
+                    "client {}: a message's epoch",
+                    self.index
+                );
+                assert_eq!(seq.0, self.cursor, "client {}: order", self.index);
+                self.log.insert(seq.0, payload.to_vec());
+                self.cursor += 1;
+                self.is_fed = true;
+            }
+            RelayFrame::Gap { from, to } => {
+                assert_eq!(from.0, self.cursor, "client {}: where a gap begins", self.index);
+                self.cursor = to.0;
+                self.is_fed = true;
+            }
+            RelayFrame::Accepted {
+                producer_seq, seq, ..
+            } => {
+                self.accepted.insert(producer_seq, seq);
+            }
+            RelayFrame::Committed { committed } => self.take_committed(committed.0, edge),
+            RelayFrame::Error { code, .. } => {
+                let goes_on = [
+                    ErrorCode::ProducerGap,
+                    ErrorCode::Overloaded,
+                    ErrorCode::RateLimited,
+                ];
+                if !goes_on.iter().any(|known| *known as u64 == code) {
+                    return Next::Reconnect;
+                }
+                self.must_resend = true;
+            }
+            _ => {}
+        }
+        Next::GoOn
+    }
+
+    /// A welcome to an older epoch comes from a leader that does not know yet that it is none.
+    fn welcomed(&mut self, epoch: Epoch, stored: Option<u64>) -> Next {
+        if self.epoch.is_some_and(|known| epoch < known) {
+            assert!(
+                !self.is_welcomed,
+                "client {}: an older epoch in one session",
+                self.index
+            );
+            return Next::Reconnect;
+        }
+        if std::mem::replace(&mut self.is_welcomed, true) {
+            assert!(self.is_able, "client {}: a second welcome", self.index);
+            assert_ne!(
+                Some(epoch),
+                self.epoch,
+                "client {}: a second welcome's epoch",
+                self.index
+            );
+            self.second_welcomes += 1;
+        }
+        if self.epoch.replace(epoch) != Some(epoch) {
+            // What is not known to be committed may be another message now.
+            self.log.split_off(&self.committed);
+            self.cursor = self.cursor.min(self.committed);
+            let kept = stored.map_or(0, |last| last + 1);
+            self.accepted.retain(|number, _| *number < kept);
+        }
+        (0..stored.map_or(0, |last| last + 1)).for_each(|number| {
+            self.accepted.entry(number).or_insert(None);
+        });
+        self.send(&ClientFrame::Subscribe {
+            from: Some(Seq(self.cursor)),
+            signatures: false,
+        });
+        (self.must_resend, self.is_fed) = (false, false);
+        self.resend();
+        Next::GoOn
+    }
+
+    fn take_committed(&mut self, committed: u64, edge: &Edge) {
+        if !self.is_fed && committed > self.cursor {
+            return;
+        }
+        assert!(
+            committed <= self.cursor,
+            "client {}: committed {committed} before the messages, {}",
+            self.index,
+            self.cursor
+        );
+        for seq in self.committed..committed {
+            let stored = edge.text(seq);
+            assert!(stored.is_some(), "client {}: {seq} is not stored", self.index);
+            if let Some(text) = self.log.get(&seq) {
+                assert_eq!(
+                    Some(text.as_slice()),
+                    stored,
+                    "client {}: message {seq}",
+                    self.index
+                );
+            }
+        }
+        self.committed = self.committed.max(committed);
+    }
+
+    /// Whether it has everything, and everything of its own is stored.
+    pub(super) fn is_done(&self, edge: &Edge) -> bool {
+        let head = edge.records.len() as u64;
+        let own = !self.publishes || edge.stored(self.producer()) == self.published;
+        own && self.cursor == head && self.committed == head
+    }
+}
