@@ -125,9 +125,9 @@ const parts = () => {
     { name: "tools", seconds: 35, isDone: isSetUp },
     { name: "contracts", seconds: 5, isDone: has("contracts", "out", "StreamChain.sol") },
     { name: "web app", seconds: 3, isDone: has("web", "dist", "index.html") },
-    { name: "edge Worker", seconds: 100, isDone: existsSync(worker) },
+    { name: "edge Worker", seconds: 80, isDone: existsSync(worker) },
     { name: "starting", seconds: 12, isDone: false },
-    { name: RELAY, seconds: 190, isDone: existsSync(relayPath("start")) },
+    { name: RELAY, seconds: 170, isDone: existsSync(relayPath("start")) },
   ];
 };
 
