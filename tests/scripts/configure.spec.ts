@@ -159,7 +159,7 @@ suite("the file", () => {
       `SIWE_DOMAINS = "${GOOD["siwe-domains"]}"`,
       `DAILY_GAS_BUDGET = "80000000"`,
       `AUTO_CREATE_STREAMS = "false"`,
-      `SEGMENT_MAX_AGE_MS = "10000"`,
+      `SEGMENT_MAX_AGE_MS = "60000"`,
       `BATCHERS = "16"`,
     ]) {
       assert.ok(text.split("\n").includes(line), line);

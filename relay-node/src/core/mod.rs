@@ -10,6 +10,7 @@ pub(crate) mod early;
 pub(crate) mod edge_requests;
 pub(crate) mod group_key;
 pub(crate) mod handshakes;
+pub(crate) mod keys;
 pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod offer;
