@@ -58,6 +58,11 @@ class Load {
     }
   }
 
+  /** How many messages it has stored. */
+  get commits() {
+    return this.#committed.length;
+  }
+
   /** How old the newest of the first `count` messages is, ms; since its beginning when there is none. @param {number} count */
   age(count) {
     const [first = performance.now()] = this.#committed;
@@ -154,6 +159,8 @@ const onChain = async (work, intervals = {}) => {
   let scene;
   try {
     const vars = {
+      // As a deployment has it; scenes of tests have streams with anchors of their own.
+      NEW_STREAMS_ANCHOR: "shared",
       SEGMENT_MAX_AGE_MS: "10000",
       ANCHOR_INTERVAL_MS: `${ANCHOR_INTERVAL_MS}`,
       LISTEN_INTERVAL_MS: `${BLOCK_MS}`,
@@ -172,8 +179,8 @@ const onChain = async (work, intervals = {}) => {
 const PRICES = { requests: 0.3, objectRequests: 0.15, rows: 1, duration: 12.5 };
 const OBJECT_GB = 0.128;
 const MONTH_S = 30 * 24 * 3_600;
-/** As `npm run configure` has them: an anchor a minute, and the blocks of Ethereum. */
-const USUAL = { ANCHOR_INTERVAL_MS: "60000", LISTEN_INTERVAL_MS: "12000" };
+/** As `npm run configure` has them: an anchor a minute, segments as old as that, and the blocks of Ethereum. */
+const USUAL = { ANCHOR_INTERVAL_MS: "60000", SEGMENT_MAX_AGE_MS: "60000", LISTEN_INTERVAL_MS: "12000" };
 /** One anchor, and what follows from it. */
 const COST_WINDOW_MS = 62_000;
 
@@ -182,17 +189,20 @@ const counters = async (scene) => {
   const { requests, objectCalls, objectRowsWritten, d1 } = /** @type {any} */ (
     (await scene.edge.get("/v1/status")).json.edge
   );
-  const batches = requests["/v1/relays/{relay}/streams/{stream}/batches"]?.["2xx"] ?? 0;
-  return { batches, objectCalls, objectRowsWritten, d1Rows: d1.rowsWritten };
+  const withBatches = ["/v1/relays/{relay}/streams/{stream}/batches", "/v1/relays/{relay}/batches"];
+  const answered = withBatches.map((path) => requests[path]?.["2xx"] ?? 0);
+  return { requests: answered.reduce((sum, one) => sum + one), objectCalls, objectRowsWritten, d1Rows: d1.rowsWritten };
 };
 
-/** What is done in a window. @param {ChainScene} scene */
-const during = async (scene) => {
-  const before = await counters(scene);
+/** What is done in a window. @param {ChainScene} scene @param {Load[]} loads */
+const during = async (scene, loads = []) => {
+  const commits = () => loads.reduce((sum, load) => sum + load.commits, 0);
+  const [before, committed] = [await counters(scene), commits()];
   await pause(COST_WINDOW_MS);
   const after = await counters(scene);
   return {
-    batches: after.batches - before.batches,
+    batches: commits() - committed,
+    requests: after.requests - before.requests,
     objectCalls: after.objectCalls - before.objectCalls,
     objectRowsWritten: after.objectRowsWritten - before.objectRowsWritten,
     d1Rows: after.d1Rows - before.d1Rows,
@@ -214,13 +224,13 @@ const cost = async (scene, uplink, idle, periodMs, streams = 1) => {
     loads.push(new Load(await uplink.acquireEpoch(name), `/v1/streams/${name}`, periodMs));
   }
   await pause(WARM_UP_MS);
-  const spent = await during(scene);
+  const spent = await during(scene, loads);
   await Promise.all(loads.map((load) => load.stop()));
   const commits = ((1_000 / periodMs) * MONTH_S) / 1e6;
   /**
    * Millions a month that it needs more than a deployment without streams: so many for each commit, and the rest (segments,
    * alarms, anchors) by time, since a busy machine makes fewer commits but no fewer of those.
-   * @param {Exclude<keyof typeof idle, "batches">} what
+   * @param {Exclude<keyof typeof idle, "batches" | "requests">} what
    */
   const millions = (what, eachCommit = 0) => {
     const others = Math.max(0, spent[what] - idle[what] - eachCommit * spent.batches);
@@ -228,7 +238,7 @@ const cost = async (scene, uplink, idle, periodMs, streams = 1) => {
   };
   const rowsAMonth = millions("objectRowsWritten", 1);
   const parts = {
-    "requests of the Worker": commits * PRICES.requests,
+    "requests of the Worker": ((commits * spent.requests) / spent.batches) * PRICES.requests,
     "requests of objects": millions("objectCalls", 1) * PRICES.objectRequests,
     "rows of objects": rowsAMonth * PRICES.rows,
     "rows of D1": millions("d1Rows") * PRICES.rows,

@@ -1,6 +1,6 @@
 // What runs in the containers of compose.yaml beside the relay: the local chain, and the edge in workerd. `--help` explains.
 
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { choose } from "./lib/choice.mjs";
 import { Failure, main } from "./lib/console.mjs";
@@ -37,8 +37,6 @@ const place = () => ({
   host: setting("STREAMCHAIN_HOST", "0.0.0.0"),
 });
 
-/** @typedef {{ part: import("./lib/system/part.mjs").Part, died: Promise<never> }} Serving */
-
 /** @type {Record<string, (serving: { died: (reason: unknown) => void }) => Promise<import("./lib/system/part.mjs").Part>>} */
 const START = {
   chain: async ({ died }) => {
@@ -65,6 +63,8 @@ const START = {
     );
     const file = setting("RELAY_KEY_FILE", "/keys/relay.key");
     mkdirSync(dirname(file), { recursive: true });
+    // It is read-only, so that it can't be written a second time.
+    rmSync(file, { force: true });
     writeFileSync(file, relayKey(master, setting("RELAY_ID", "demo")));
     // The relay has another user; only the containers of both see this folder.
     chmodSync(file, 0o444);

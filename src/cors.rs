@@ -5,7 +5,7 @@ use worker::{Headers, Response};
 
 /// What a page may read of our responses beside the few headers that every page may.
 const EXPOSED: &str = "Location, Link, Retry-After, RateLimit, RateLimit-Policy, StreamChain-Access-Token, StreamChain-Author, StreamChain-Owner, StreamChain-Relay, \
-                       StreamChain-Next, StreamChain-Head, X-Request-Id";
+                       StreamChain-Streams, StreamChain-Next, StreamChain-Head, X-Request-Id";
 
 /// What a page may send: what the API reads, and what EventSource libraries add. Browsers take `*` for all the others but
 /// `Authorization`, so that no preflight fails for a header that nothing here reads.

@@ -87,6 +87,8 @@ pub(crate) enum Kind {
     Unsigned,
     /// Another relay is the stream's leader, or the stream is assigned to none.
     NotLeader,
+    /// The relay of a connection does not take the stream on it.
+    CannotJoin,
     /// A message of a batch is by somebody who was not sent to the relay.
     UnknownAuthor,
     /// A list that is bounded has no more room.
@@ -108,7 +110,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 40] = [
+const KINDS: [(Kind, &str, u16, &str); 41] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadSignature, "bad-signature", 400, "Bad signature"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
@@ -161,6 +163,7 @@ const KINDS: [(Kind, &str, u16, &str); 40] = [
     (Kind::Unsigned, relay::UNSIGNED, 409, "Unsigned message"),
     (Kind::NotLeader, relay::NOT_LEADER, 409, "Not the leader"),
     (Kind::UnknownAuthor, relay::UNKNOWN_AUTHOR, 409, "Unknown author"),
+    (Kind::CannotJoin, "relay-cannot-join", 409, "Relay cannot join"),
     (Kind::Full, "full", 409, "Full"),
     (Kind::RateLimited, "rate-limited", 429, "Rate limit exceeded"),
     (Kind::NoRelay, "no-relay", 503, "No relay available"),

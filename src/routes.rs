@@ -96,6 +96,7 @@ routes! {
     GET "/v1/rounds/{round}/buckets/{bucket}", Ask("read"), Client, http::rounds::bucket;
     POST "/v1/chain/replay", Change("chain.replay"), Client, http::chain::replay;
     DELETE "/v1/sessions/{session}", Change("session.end"), Client, http::sessions::end;
+    POST "/v1/sessions/{session}/streams/{stream}", Ask("session.join"), Client, http::joins::join;
     GET "/v1/sessions/{session}/signals", Ask("read"), Client, http::signals::list;
     POST "/v1/sessions/{session}/signals", Ask("signal.leave"), Client, http::signals::post;
     PUT "/v1/relays/{relay}", Ask("relay.register"), Relay, http::relays::register;

@@ -39,6 +39,8 @@ requests! {
         Withdraw -> (),
         /// Opens a session.
         OpenSession -> SessionOpened,
+        /// Which relay has a session.
+        FindSession -> SessionFound,
         /// Ends a session.
         EndSession -> (),
         /// Leaves a signal for another session.
@@ -84,8 +86,10 @@ wire_by_field! {
     PutMember { address, rights, services }
     RemoveMember { address, services }
     Withdraw { authors }
-    OpenSession { create, session, author, account, operator, limit, client, location }
+    OpenSession { create, session, author, account, operator, limit, client, joins, location }
     SessionOpened { chosen, rights }
+    FindSession { session, author }
+    SessionFound { relay }
     EndSession { session, author }
     PostSignal { session, author, to, signal }
     ReadSignals { session, author, after, client, peers }
@@ -212,6 +216,8 @@ pub(crate) struct OpenSession {
     pub limit: Rights,
     /// What the client's address is counted by.
     pub client: String,
+    /// The relay of the connection that it joins; `None` for one with a connection of its own.
+    pub joins: Option<RelayId>,
     /// Where the client is, as Cloudflare says.
     pub location: Option<Location>,
 }
@@ -223,6 +229,22 @@ pub(crate) struct SessionOpened {
     pub chosen: Chosen,
     /// What the session may do.
     pub rights: Rights,
+}
+
+/// Asks for a session of an author.
+#[derive(Debug)]
+pub(crate) struct FindSession {
+    /// The session.
+    pub session: SessionId,
+    /// Who asks.
+    pub author: Address,
+}
+
+/// A session that is the author's.
+#[derive(Debug)]
+pub(crate) struct SessionFound {
+    /// The relay that it was sent to.
+    pub relay: RelayId,
 }
 
 /// The end of a session.

@@ -11,6 +11,7 @@ pub(crate) mod erasure;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod ice_servers;
+pub(crate) mod joins;
 pub(crate) mod keys;
 mod marks;
 pub(crate) mod members;

@@ -13,7 +13,7 @@ use crate::request::Call;
 use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
 use streamchain_edge_core::directory::Chosen;
-use streamchain_edge_core::stream_log::Refusal;
+use streamchain_edge_core::stream_log::{NewStream, Refusal};
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionToken, ice_password};
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
@@ -23,6 +23,9 @@ use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
 
 /// When a client comes again that found no relay, seconds: as often as a relay renews.
 const NO_RELAY_RETRY_S: &str = "2";
+
+/// How many streams a connection takes where its relay lets others join: a relay's limit.
+const STREAMS_ON_CONNECTION: &str = "64";
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
 pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
@@ -39,12 +42,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
             (guest.author, Some(guest))
         }
     };
-    let create = match stream {
-        StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
-            Some(new_stream(&call, name.clone())?)
-        }
-        _ => None,
-    };
+    let create = new_if_absent(&call, stream)?;
     let short = call.short(stream);
     let session = SessionId(random::bytes()?);
     let asked = OpenSession {
@@ -55,6 +53,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         operator: principal.as_ref().is_some_and(|one| one.operator),
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
         client: rate_limit::client(call.headers(), &call.config),
+        joins: None,
         location: call.location(),
     };
     let opened = match call.stream(short)?.call(asked).await {
@@ -85,6 +84,9 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         ("streamchain-author", &author),
         ("streamchain-relay", &relay),
     ];
+    if opened.chosen.joins {
+        headers.push(("streamchain-streams", STREAMS_ON_CONNECTION));
+    }
     // Signatures are over the stream's id, which follows from owner and name.
     let owner = hex::encode_prefixed(call.config.operator);
     if matches!(stream, StreamRef::Name(_)) {
@@ -97,6 +99,16 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     );
     headers.extend(links.iter().map(|link| ("link", link.as_str())));
     respond(201, &headers, sdp.into_bytes())
+}
+
+/// The stream that a session makes which is the first to name it.
+pub(super) fn new_if_absent(call: &Call, stream: &StreamRef) -> Result<Option<NewStream>, Problem> {
+    match stream {
+        StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
+            new_stream(call, name.clone()).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The relay that was chosen, and why: an item of RFC 9651 with parameters.
@@ -170,10 +182,14 @@ pub(crate) async fn end(call: Call, at: PathParameters) -> Answer {
     let author = auth::need_principal(call).await?.author;
     let SessionRef { stream, session } = session;
     let ended = call.stream(stream)?.call(EndSession { session, author }).await;
-    // Whether the stream is there is not for everybody to know.
-    ended.map_err(|problem| match problem.kind() {
+    ended.map_err(not_there)?;
+    done(200)
+}
+
+/// The problem with a session's stream: whether the stream is there is not for everybody to know.
+pub(super) fn not_there(problem: Problem) -> Problem {
+    match problem.kind() {
         Kind::NoSuchStream => Refusal::NoSuchSession.into(),
         _ => problem,
-    })?;
-    done(200)
+    }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::{LogState, NewStream};
 use streamchain_protocol::auth::Right;
-use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
+use streamchain_protocol::ids::{RelayId, StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use streamchain_protocol::stream_settings::{
     Anchoring, Mode, ReadAccess, Retention, SettingsChange, Signed, StreamSettings, WriteAccess,
@@ -183,6 +183,7 @@ fn describe(call: &Call, state: &LogState) -> Value {
     let settings = &state.settings;
     let granted = call.config.gas_owners.includes(state.owner);
     let fallback = !granted && settings.by_root() != *settings;
+    let followers: Vec<&RelayId> = state.followers().collect();
     json!({
         "id": state.id, "short": state.id.short(), "name": state.name, "owner": state.owner,
         "mode": settings.mode, "read": settings.read, "write": settings.write,
@@ -192,6 +193,6 @@ fn describe(call: &Call, state: &LogState) -> Value {
         "anchoredAs": fallback.then_some(Mode::Root),
         "relay": state.relay(),
         "leader": state.relay_leader(),
-        "followers": state.followers().collect::<Vec<_>>(),
+        "followers": (!followers.is_empty()).then_some(followers),
     })
 }

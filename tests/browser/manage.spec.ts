@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { BrowserContextOptions, Locator, Page } from "playwright-core";
 import { accessToken, bearer } from "../edge/harness.ts";
+import { accessibilityFaults } from "../harness/accessible.ts";
 import { appUrl, blankPage, openApp, sessionOpen, sharedScene } from "../harness/pages.ts";
 import { eventually } from "../harness/system.ts";
 
@@ -204,6 +205,7 @@ describe("the sheet of a stream's owner", () => {
     await page.getByTestId("manage-erasure").scrollIntoViewIfNeeded();
     await picture(page, "manage-phone-dark-vi-end");
     assert.deepEqual(await nameless(page), []);
+    assert.deepEqual(await accessibilityFaults(page), []);
     const overflows = await page.evaluate(() => {
       const parts = document.querySelectorAll("dialog[open], dialog[open] .sheet");
       return [...parts].some(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth);
@@ -238,6 +240,7 @@ describe("the operator's page", () => {
     await page.emulateMedia({ colorScheme: "dark" });
     await page.setViewportSize({ width: 360, height: 740 });
     await picture(page, "operator-phone-dark");
+    assert.deepEqual(await accessibilityFaults(page), []);
     const overflows = await page.evaluate(
       () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
     );

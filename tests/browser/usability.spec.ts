@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Page } from "playwright-core";
+import { accessibilityFaults } from "../harness/accessible.ts";
 import { appUrl, blankPage, openApp, sessionOpen, sharedScene } from "../harness/pages.ts";
 import { streamReaches } from "../harness/streams.ts";
 
@@ -133,6 +134,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       const isDark = async () => (await brightness()) < 128;
       assert.equal(await isDark(), colorScheme === "dark");
       await picture(page, `desktop-${colorScheme}`);
+      assert.deepEqual(await accessibilityFaults(page), []);
       await page.getByTestId("theme-toggle").click();
       assert.equal(await isDark(), colorScheme !== "dark");
       await page.reload();

@@ -103,6 +103,12 @@ const TABLE: Row[] = [
   ["GET /v1/streams/{stream}/events", `/v1/streams/${VAULT}/events?life=1`, null, reading(200)],
   ["GET /v1/streams/{stream}/chain", `/v1/streams/${VAULT}/chain`, null, reading(200)],
   ["DELETE /v1/sessions/{session}", SESSION, null, known(404)],
+  [
+    "POST /v1/sessions/{session}/streams/{stream}",
+    `/v1/sessions/${"00".repeat(28)}/streams/${VAULT}`,
+    null,
+    known(404),
+  ],
   ["GET /v1/sessions/{session}/signals", `${SESSION}/signals`, null, [401, 404, 404, 403, 401, 401, 403, 403]],
   ["POST /v1/sessions/{session}/signals", `${SESSION}/signals`, SIGNAL, [401, 404, 404, 403, 401, 401, 403, 403]],
   ["PUT /v1/relays/{relay}", "/v1/relays/r1", {}, all(401)],

@@ -112,7 +112,7 @@ test("a key's time and streams are those of the sign-in", async () => {
   assert.equal(reasonOf(await publish(short, author, asAnyone)), "expired");
 });
 
-test("of several certificates of a key, the one for the stream is shown", async () => {
+test("of a key's certificates the one for the stream is shown", async () => {
   const [wallet, key] = [newWallet(), await newKey()];
   const author = wallet.address.toLowerCase();
   const only = (name: string) => ({ resources: [`http://${edge.host}/v1/streams/${name}`] });

@@ -227,8 +227,32 @@ export class FakeRelay {
     return this.#send("DELETE", `?incarnation=${this.incarnation}`);
   }
 
-  /** Takes the lead; with `groups`, as a relay that takes signed groups. */
-  acquireEpoch(short: string, more: { groups?: boolean } = {}): Promise<Answer> {
+  /** Whether a ticket is good for this relay's own links; what it says then. */
+  readTicket(ticket: string): {
+    stream: string;
+    epoch: number;
+    fingerprint: string;
+    follower: string;
+    expires: number;
+  } {
+    const bytes = Buffer.from(ticket, "base64url");
+    const body = bytes.subarray(0, -32);
+    const mac = createHmac("sha256", this.#derived("streamchain/link/v1")).update(body).digest();
+    assert.ok(bytes.subarray(-32).equals(mac), "the ticket is signed with the leader's key");
+    return {
+      expires: body.readUInt32BE(1),
+      epoch: Number(body.readBigUInt64BE(5)),
+      stream: `0x${body.toString("hex", 13, 33)}`,
+      fingerprint: body.toString("hex", 33, 65),
+      follower: body.toString("latin1", 65),
+    };
+  }
+
+  /**
+   * Takes the lead; with `groups`, as a relay that takes signed groups; with `follows`, as one that follows a leader; with `lost`,
+   * as one whose link to the leader of that epoch failed.
+   */
+  acquireEpoch(short: string, more: { groups?: boolean; follows?: boolean; lost?: number } = {}): Promise<Answer> {
     return this.#send("PUT", `/streams/${short}`, JSON.stringify({ incarnation: this.incarnation, ...more }));
   }
 

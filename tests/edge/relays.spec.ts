@@ -66,9 +66,11 @@ test("status lists the relays with their load", async () => {
   const relay = edge.relay("r1");
   await relay.register({ sessions: 3, streams: 2 });
   const { relays } = (await edge.get("/v1/status")).json as { relays: Record<string, unknown>[] };
-  const { lastSeen, ...rest } = relays.find(({ id }) => id === "r1") ?? {};
+  const { lastSeen, location, ...rest } = relays.find(({ id }) => id === "r1") ?? {};
   assert.deepEqual(rest, { id: "r1", region: "local", alive: true, sessions: 3, streams: 2 });
   assert.ok(Math.abs((lastSeen as number) - Date.now()) < 60_000);
+  // Where its requests come from, as the runtime says.
+  assert.deepEqual(Object.keys(location as object), ["latitude", "longitude"]);
 });
 
 test("a stream stays with the least loaded relay until its goodbye", async () => {

@@ -170,6 +170,9 @@ describe("the relay's image beside chain and edge", () => {
   it("ends by SIGTERM with what it holds stored", async () => {
     const [relay] = parts.splice(parts.length - 1);
     await relay?.stop();
-    assert.match(readFileSync(join(dir, "relay.log"), "utf8"), /relay ended: exit code 0/);
+    const log = (): string => readFileSync(join(dir, "relay.log"), "utf8");
+    await eventually("its end is in the log", async () => /relay ended: /.test(log()));
+    assert.match(log(), /relay ended: exit code 0/);
+    assert.match(log(), /"messages_stored":100\b/);
   });
 });

@@ -159,7 +159,7 @@ suite("the file", () => {
       `SIWE_DOMAINS = "${GOOD["siwe-domains"]}"`,
       `DAILY_GAS_BUDGET = "80000000"`,
       `AUTO_CREATE_STREAMS = "false"`,
-      `SEGMENT_MAX_AGE_MS = "10000"`,
+      `SEGMENT_MAX_AGE_MS = "60000"`,
       `BATCHERS = "16"`,
     ]) {
       assert.ok(text.split("\n").includes(line), line);
@@ -289,7 +289,7 @@ test("the command works from flags alone and asks nothing", () => {
 });
 
 suite("the command lines", () => {
-  test("of configure and deploy take every setting and the same options", () => {
+  test("take every setting and the options of both", () => {
     const args = ["--chain-id", " 5 ", "--dry-run", "--offline", "--rpc", "https://rpc.example"];
     const { values, given } = readOptions("npm run x", { own: { type: "string" } }, [...args, "--own", "1"]);
     assert.deepEqual(given, { "chain-id": "5", rpc: "https://rpc.example" });

@@ -56,6 +56,11 @@ describe("links of the documents", () => {
     refuses("[x](/nothing.js)", /nothing is served/);
     refuses("[x](javascript:alert(1))", /is no link for a page/);
     refuses('<img src="gone.svg">', /there is no docs\/gone\.svg/);
+    refuses("![x](https://elsewhere.example/x.png)", /the picture https:\/\/elsewhere\.example\/x\.png is not served/);
+    assert.throws(
+      () => pageOf("![x](../web/x.png)", { "web/x.png": "" }),
+      /the picture \.\.\/web\/x\.png is not served/,
+    );
   });
 
   test("to headings of one name are told apart as on GitHub", () => {

@@ -6,37 +6,12 @@ import { StreamChainError, type StreamConnection } from "../src/lib/index.ts";
 import { keyOfText } from "../src/lib/signed/point.ts";
 import { signerOf } from "../src/lib/signed/signer.ts";
 import { toHex } from "../src/lib/wire/bytes.ts";
-import { join, text } from "./support/joining.ts";
-import { account, People } from "./support/people.ts";
+import { join } from "./support/joining.ts";
+import { account, type People } from "./support/people.ts";
+import { frames, groupsOf, guestOf, open, signedWorld, texts } from "./support/signed-world.ts";
 import { OriginKeys, selfOf } from "./support/signing.ts";
 import { settle } from "./support/surroundings.ts";
-import { World } from "./support/world.ts";
-
-/** A world whose relay and edge take signed messages, and whose origin has keys. */
-function signedWorld(): World {
-  const world = new World();
-  world.people = new People(world.clock);
-  world.keys = new OriginKeys();
-  world.signatures.taken = true;
-  return world;
-}
-
-const open = async (world: World, options: Parameters<typeof join>[1] = {}): Promise<StreamConnection> => {
-  const connection = join(world, options);
-  await settle();
-  return connection;
-};
-
-const guestOf = async (world: World): Promise<string> =>
-  signerOf(await (world.keys as OriginKeys).of("https://edge.test:guest")).self;
-
-/** The sizes of the groups that are stored, in order. */
-const groupsOf = (world: World): number[] =>
-  world.stored.flatMap(({ signed }) => (signed?.index === 0 ? [signed.count] : []));
-
-const texts = (world: World): string[] => world.stored.map(({ payload }) => text(payload));
-
-const frames = (world: World, kind: string) => world.received.filter((frame) => frame.kind === kind);
+import type { World } from "./support/world.ts";
 
 describe("a guest is its key", () => {
   test("the first request makes it, and its author is the key", async () => {
@@ -153,56 +128,6 @@ describe("signed publications", () => {
     connection.close();
   });
 
-  test("a group does not wait for the signature of the one before", async () => {
-    const world = signedWorld();
-    const connection = await open(world);
-    const keys = world.keys as OriginKeys;
-    keys.waits = true;
-    for (const one of ["a", "b", "c", "d"]) {
-      connection.publish(one);
-      await settle();
-    }
-    assert.equal(keys.held, 2, "a and b; c and d are to be the next group");
-    keys.release();
-    await settle();
-    assert.deepEqual(frames(world, "group").length, 0, "the first signature is to come yet");
-    keys.waits = false;
-    keys.release();
-    await settle();
-    world.commit();
-    await settle();
-    assert.deepEqual(
-      [groupsOf(world), texts(world)],
-      [
-        [1, 1, 2],
-        ["a", "b", "c", "d"],
-      ],
-    );
-    connection.close();
-  });
-
-  test("a group behind one that could not be signed is signed anew", async () => {
-    const world = signedWorld();
-    const connection = await open(world);
-    const keys = world.keys as OriginKeys;
-    keys.waits = true;
-    for (const one of ["a", "b"]) {
-      connection.publish(one);
-      await settle();
-    }
-    keys.release(); // b has its signature, and a gets none
-    await settle();
-    keys.fails = true;
-    keys.release();
-    await settle();
-    Object.assign(keys, { fails: false, waits: false });
-    await world.clock.advance(2_000);
-    world.commit();
-    await settle();
-    assert.deepEqual([groupsOf(world), texts(world)], [[2], ["a", "b"]]);
-    connection.close();
-  });
-
   test("a thousand keep their order, and each group follows the last", async () => {
     const world = signedWorld();
     const connection = await open(world);
@@ -278,22 +203,6 @@ describe("signed publications", () => {
       [],
     );
     after.close();
-  });
-
-  test("a reload goes on behind the last group that is stored", async () => {
-    const world = signedWorld();
-    for (const one of ["a", "b", "c"]) {
-      const page = await open(world);
-      page.publish(one);
-      await settle();
-      world.commit();
-      await settle();
-      page.close();
-      await settle();
-    }
-    assert.deepEqual(texts(world), ["a", "b", "c"]);
-    const numbers = frames(world, "group").map((frame) => (frame as { producerSeq: number }).producerSeq);
-    assert.deepEqual(numbers, [0, 1, 2], "one chain of one producer");
   });
 
   test("what an earlier version kept is sent unsigned, as it was", async () => {

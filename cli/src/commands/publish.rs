@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use streamchain_client::connection::{Connection, ConnectionOptions};
 use streamchain_client::core::{Event, PublishError, Signing};
-use streamchain_client::http::EdgeClient;
+use streamchain_client::http::{EdgeClient, NoSigning};
 use streamchain_client::signing::{ChainFile, SigningKey};
 use streamchain_protocol::ids::{ProducerId, StreamRef};
 
@@ -103,6 +103,11 @@ async fn sign(
 ) -> Result<(), Exit> {
     let author = match watch.until_answered(async || edge.author_key().await).await? {
         Ok(author) => author,
+        Err(reason @ NoSigning::NotCertified { .. }) => {
+            return Err(Exit::Refused(format!(
+                "{reason}: have the account that made the API key register it (streamchain keys certify), or publish as the guest that the key is, without STREAMCHAIN_TOKEN"
+            )));
+        }
         Err(reason) if args.key.is_some() => return Err(Exit::Refused(reason.to_string())),
         Err(reason) => {
             watch.note(&format!("the messages are not signed: {reason}"));

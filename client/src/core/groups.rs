@@ -67,7 +67,7 @@ pub struct KeptChain {
 }
 
 #[derive(Debug)]
-struct Sealed {
+struct Tracked {
     group: SealedGroup,
     /// Whether the messages here are known to be those that were signed: an earlier run's need not be.
     is_checked: bool,
@@ -84,7 +84,7 @@ pub(super) struct Groups {
     stored: u64,
     /// The digest of the group that ends there; `None` where it is not known.
     digest: Option<B256>,
-    sealed: VecDeque<Sealed>,
+    sealed: VecDeque<Tracked>,
     /// Groups that nobody has kept yet.
     unkept: Vec<SealedGroup>,
     /// Most messages of a group that the present relay takes.
@@ -93,7 +93,7 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn new(signing: Signing, producer: ProducerId) -> Self {
-        let sealed = signing.chain.groups.into_iter().map(|group| Sealed {
+        let sealed = signing.chain.groups.into_iter().map(|group| Tracked {
             group,
             is_checked: false,
         });
@@ -246,7 +246,7 @@ impl Groups {
             digest: signed.digest(),
             signature,
         };
-        self.sealed.push_back(Sealed {
+        self.sealed.push_back(Tracked {
             group,
             is_checked: true,
         });

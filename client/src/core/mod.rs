@@ -24,6 +24,7 @@ pub use failure::{Failure, Fatal};
 pub use feed::{Guarantee, Reading};
 pub use groups::{KeptChain, SealedGroup, SignGroups, Signing};
 pub use message::{Message, MessageSignature};
-pub use outbox::{PostAnswer, PublishError, Stored};
+pub(crate) use outbox::PostAnswer;
+pub use outbox::{PublishError, Stored};
 pub(crate) use stream_client::{ClientOptions, Command, Input, StreamClient};
 pub use stream_client::{Event, Route};

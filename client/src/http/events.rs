@@ -52,7 +52,7 @@ impl EdgeClient {
     }
 
     /// Opens the event stream from a seq, with the signatures of the messages.
-    pub async fn signed_events(&self, stream: &StreamRef, from: Seq) -> Result<Events, Failure> {
+    pub(crate) async fn signed_events(&self, stream: &StreamRef, from: Seq) -> Result<Events, Failure> {
         self.open_events(stream, &format!("from={from}&signatures=1"), None)
             .await
     }

@@ -27,9 +27,7 @@ pub enum NoSigning {
     #[error("the edge is of a version that knows no keys")]
     UnknownToEdge,
     /// The edge has no certificate of the author for the key.
-    #[error(
-        "{author} has no certificate for the key {key}: have the account that made the API key register it (streamchain keys certify), or publish as the guest that the key is, without STREAMCHAIN_TOKEN"
-    )]
+    #[error("{author} has no certificate for the key {key}")]
     NotCertified {
         /// Who publishes.
         author: Address,

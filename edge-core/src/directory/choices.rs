@@ -61,7 +61,8 @@ pub struct Choice {
 }
 
 impl Choice {
-    fn of(placed: &Placed, session: SessionId) -> Self {
+    /// Returns the choice for one session.
+    pub fn of(placed: &Placed, session: SessionId) -> Self {
         Self {
             chosen: placed.of_session(session),
             shares: placed.shares,

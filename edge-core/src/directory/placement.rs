@@ -48,6 +48,9 @@ pub struct Wanted {
     /// How many sessions were sent to a relay since it was chosen, without asking again.
     #[serde(default)]
     pub handed: Option<(RelayId, u64)>,
+    /// The relay that it must be, since the session joins a connection that is there.
+    #[serde(default)]
+    pub only: Option<RelayId>,
 }
 
 impl Wanted {
@@ -61,6 +64,7 @@ impl Wanted {
             is_full: false,
             client: None,
             handed: None,
+            only: None,
         }
     }
 }
@@ -241,6 +245,9 @@ impl Directory {
             }
             None => self.best(wanted, client, now)?,
         };
+        if wanted.only.as_ref().is_some_and(|only| *only != relay) {
+            return None;
+        }
         let gone = wanted.serving.iter().filter(|relay| !self.is_alive(relay, now));
         let gone = gone.cloned().collect();
         let lease = self.relays.get_mut(&relay)?;
@@ -273,6 +280,9 @@ impl Directory {
             .iter()
             .any(|(relay, lease)| lease.shares() && has_stream(relay));
         let may_get = |(relay, lease): &&&(RelayId, Lease)| {
+            if wanted.only.as_ref().is_some_and(|only| only != relay) {
+                return false;
+            }
             !follows || lease.shares() && (!wanted.is_full || has_stream(relay))
         };
         let pool: Vec<&(RelayId, Lease)> = alive.iter().filter(may_get).copied().collect();

@@ -161,6 +161,32 @@ fn a_relay_that_shares_nothing_keeps_its_streams_to_itself() {
 }
 
 #[test]
+fn a_session_that_joins_goes_to_its_connections_relay() {
+    let mut directory = two_places(None);
+    let wanted = |relay: &str, current: Option<&str>, serving: &[&str]| Wanted {
+        only: Some(id(relay)),
+        ..of(current, serving, at(LONDON))
+    };
+    let far = wanted("au", Some("eu"), &["eu"]);
+    assert_eq!(
+        place(&mut directory, &far).0,
+        id("au"),
+        "the near one has the stream"
+    );
+    assert_eq!(place(&mut directory, &wanted("au", None, &[])).0, id("au"));
+    let full = Wanted { is_full: true, ..far };
+    assert_eq!(directory.place(&full, UnixMs(1)), None);
+    assert_eq!(directory.place(&wanted("gone", None, &[]), UnixMs(1)), None);
+    register(&mut directory, "old", registration(1, 0));
+    let stays = wanted("au", Some("old"), &[]);
+    assert_eq!(
+        directory.place(&stays, UnixMs(1)),
+        None,
+        "it shares its streams with no other"
+    );
+}
+
+#[test]
 fn a_stream_at_as_many_relays_as_may_be_gets_no_other() {
     let mut directory = two_places(None);
     let full = Wanted {

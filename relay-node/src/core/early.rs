@@ -87,4 +87,14 @@ mod tests {
         assert!(early.keep(0, &[&large, &large], None));
         assert!(!early.keep(2, &[b"x"], None), "512 KiB are kept");
     }
+
+    #[test]
+    fn a_smaller_bound_holds_again_after_all_was_taken() {
+        let mut early = Early::within(100);
+        for _ in 0..2 {
+            assert!(early.keep(0, &[&[0; 100]], None));
+            assert!(!early.keep(1, &[b"x"], None));
+            assert_eq!(early.take().len(), 1);
+        }
+    }
 }

@@ -5,8 +5,8 @@
 //! most, if it has more than the newcomer's, or one that takes longer than an honest one would. So networks that leave
 //! handshakes half done can't keep others out, however many they are. A session that is connected is none of these.
 
+use crate::core::keys::PeerKey;
 use crate::core::limits::{HANDSHAKE_GRACE, MAX_HANDSHAKES, MAX_NETWORK_HANDSHAKES};
-use crate::core::peer_connection::PeerKey;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 use streamchain_protocol::util::Network;

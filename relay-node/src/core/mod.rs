@@ -11,6 +11,7 @@ pub(crate) mod edge_requests;
 pub(crate) mod fan;
 pub(crate) mod group_key;
 pub(crate) mod handshakes;
+pub(crate) mod keys;
 pub(crate) mod leadership;
 pub(crate) mod lease;
 pub(crate) mod limits;

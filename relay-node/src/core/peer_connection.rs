@@ -5,6 +5,8 @@
 //! one session.
 
 use crate::core::admission::Admitted;
+pub(crate) use crate::core::keys::PeerKey;
+use crate::core::keys::SessionKey;
 use crate::core::limits::{
     ADDRESSES_PER_SESSION, ICE_RESTARTS_REMEMBERED, IDLE_TIMEOUT, MAX_HELD_DATAGRAMS, MAX_OPENING_REPEATS,
     MAX_REFUSED_CHANNELS, MIN_CHANNEL_MESSAGE_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES,
@@ -15,7 +17,6 @@ use crate::core::path::{Path, Peer, along, direct};
 use crate::core::rates::ConnectionGate;
 use crate::core::reach::Reach;
 use crate::core::send_queue::{Sink, encode};
-use crate::core::session::SessionKey;
 use crate::core::stun::is_stun;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,10 +32,6 @@ use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::frame::{
     CHANNEL_LABEL, CHANNEL_PROTOCOL, ErrorCode, JOIN_PROTOCOL, RelayFrame,
 };
-
-/// Names a peer connection inside its shard; never used again for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct PeerKey(pub u64);
 
 pub(crate) struct PeerConnection {
     pub rtc: Rtc,

@@ -437,6 +437,32 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_has_the_rates_of_four_sessions() {
+        let start = Instant::now();
+        let mut gate = ConnectionGate::new(start);
+        let passed = (0..200)
+            .filter(|_| gate.judge(RATE, FRAME, start) == Verdict::Pass)
+            .count();
+        assert_eq!(passed, 80, "two seconds' worth of forty a second");
+        assert_eq!(gate.judge(RATE, FRAME, start), Verdict::Refuse(RATE_RETRY_MS));
+        let later = after(start, RATE_RETRY_MS);
+        assert_eq!(
+            gate.judge(RATE, FRAME, later),
+            Verdict::Pass,
+            "each frame is judged by itself"
+        );
+        let flood = (0..2_000).map(|_| gate.judge(RATE, FRAME, later)).last();
+        assert_eq!(
+            flood,
+            Some(Verdict::End),
+            "above sixteen times a session's rate for ten seconds"
+        );
+        let free =
+            (0..2_000).all(|_| ConnectionGate::new(start).judge(Rate::NONE, FRAME, start) == Verdict::Pass);
+        assert!(free);
+    }
+
+    #[test]
     fn no_rate_is_no_limit() {
         let start = Instant::now();
         let mut gate = SessionGate::new(start);

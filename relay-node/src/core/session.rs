@@ -1,11 +1,13 @@
 //! One stream on a client's peer connection, with a data channel of its own.
 
 use crate::core::early::Early;
+use crate::core::keys::PeerKey;
+pub(crate) use crate::core::keys::SessionKey;
 use crate::core::limits::{
     CLOSE_TIMEOUT, CROWDED_BYTES, HANDSHAKE_TIMEOUT, MAX_JOINED_EARLY_BYTES, MAX_JOINED_PENDING_BYTES,
     UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
-use crate::core::peer_connection::{ChannelSink, Opened, PeerConnection, PeerKey};
+use crate::core::peer_connection::{ChannelSink, Opened, PeerConnection};
 use crate::core::rates::SessionGate;
 use crate::core::send_queue::SendQueue;
 use crate::core::signer::Signer;
@@ -21,10 +23,6 @@ use tracing::{Span, info_span};
 
 /// How much of an address the log shows: `0x` and four bytes, enough to tell authors apart.
 const AUTHOR_CHARS: usize = 10;
-
-/// Names a session inside its shard; never used again for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SessionKey(pub u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {

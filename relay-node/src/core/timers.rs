@@ -3,8 +3,7 @@
 //! Entries are not taken out when a time changes: an owner remembers its earliest entry, and one that comes up
 //! too early is put back. So a session that is busy costs one entry per turn at most.
 
-use crate::core::peer_connection::PeerKey;
-use crate::core::session::SessionKey;
+use crate::core::keys::{PeerKey, SessionKey};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;

@@ -6,14 +6,14 @@ use crate::core::limits::{
 };
 use crate::core::{Rate, Rates};
 use crate::turn::options::TurnArgs;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::RelayId;
-use streamchain_protocol::limits::COMMIT_INTERVAL_MS;
+use streamchain_protocol::limits::{COMMIT_INTERVAL_MS, MAX_RELAY_SHARDS};
 
 /// What `relay-node run --help` ends with.
 pub(crate) const RUN_EXAMPLES: &str = "\
@@ -109,6 +109,15 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// How many shards the relay has.
+    pub(crate) fn shard_count(&self) -> Result<usize> {
+        let shards = usize::from(self.shards);
+        if shards == 0 || shards > MAX_RELAY_SHARDS {
+            bail!("--shards {shards}: expected 1 to {MAX_RELAY_SHARDS}");
+        }
+        Ok(shards)
+    }
+
     /// The relay's key, from the environment or from its file.
     pub(crate) fn relay_key(&self) -> Result<RelayKey> {
         if let Some(key) = &self.key {

@@ -18,7 +18,7 @@ use crate::relay::shard_thread::{Order, Report, ShardThread, now};
 use crate::transport::tcp_ingress::TcpIngressSetup;
 use crate::transport::udp::Socket;
 use crate::turn::setup;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -26,7 +26,7 @@ use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::ids::{Incarnation, ShortId};
-use streamchain_protocol::limits::{CHOSEN_LIFE_MS, MAX_RELAY_SHARDS};
+use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::util::SplitMix64;
 use streamchain_protocol::webrtc::{Candidate, Transport};
@@ -59,10 +59,7 @@ struct Running {
 /// Runs a relay until a signal stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let key = args.relay_key()?;
-    let shards = usize::from(args.shards);
-    if shards == 0 || shards > MAX_RELAY_SHARDS {
-        bail!("--shards {shards}: expected 1 to {MAX_RELAY_SHARDS}");
-    }
+    let shards = args.shard_count()?;
     let metrics = args.metrics_listen.map(metrics::bind).transpose()?;
     let crypto = Arc::new(crypto_provider());
     let certificate = certificate::load_or_make(&args.state, &crypto)?;

@@ -231,7 +231,7 @@ export const SETTINGS = [
     variable: "SEGMENT_MAX_AGE_MS",
     question:
       "How long messages may stay in their stream's object before they are written to the database, in milliseconds",
-    fallback: "10000",
+    fallback: "60000",
     problem: numberFrom(100n),
   },
   {

@@ -12,13 +12,19 @@ const TAG = /<\/?([a-z][a-z0-9]*)((?:\s+[a-z-]+(?:="[^"]*")?)*)\s*\/?>/gi;
 const ATTRIBUTE = /([a-z-]+)(?:="([^"]*)")?/gi;
 
 /**
+ * @typedef {object} Addresses
+ * @property {(target: string) => string | null} link where a link leads; null for one that leads nowhere on this site
+ * @property {(target: string) => string} picture where a picture is served
+ */
+
+/**
  * HTML that stands in a document, with its addresses replaced. Comments go. A tag or attribute that the pages' policy
  * (`_headers`) or their style does not allow is a problem.
  * @param {string} html
- * @param {(target: string) => string} address
+ * @param {Addresses} addresses
  * @returns {{ html: string, problems: string[] }}
  */
-export const ownHtml = (html, address) => {
+export const ownHtml = (html, { link, picture }) => {
   /** @type {string[]} */
   const problems = [];
   const text = html.replaceAll(/<!--[\s\S]*?-->/g, "");
@@ -27,9 +33,10 @@ export const ownHtml = (html, address) => {
     const kept = attributes.replaceAll(ATTRIBUTE, (/** @type {string} */ all, /** @type {string} */ key) => {
       if (!ALLOWED_ATTRIBUTES.test(key)) problems.push(`the attribute ${key} of <${name}>`);
       const value = /^(?:href|src|srcset)="([^"]*)"$/.exec(all)?.[1];
-      return value === undefined ? all : `${key}="${escapeHtml(address(value))}"`;
+      if (value === undefined) return all;
+      return `${key}="${escapeHtml((key === "href" ? link(value) : picture(value)) ?? "")}"`;
     });
-    return tag.replace(attributes, kept);
+    return tag.replace(attributes, () => kept);
   });
   if (/<(?!\/?[a-z])|<[^>]*$/i.test(rewritten)) problems.push("a tag that does not end");
   return { html: rewritten, problems };

@@ -9,8 +9,9 @@ import { ask } from "../run.mjs";
 import { repositoryOf } from "./links.mjs";
 import { buildSite } from "./site.mjs";
 
-/** The repository that the pages link to: what git has as origin. */
-const repository = () => repositoryOf(ask("git", ["-C", ROOT, "remote", "get-url", "origin"]) ?? "");
+/** The repository that the pages link to: what git has as origin. A copy without git has none, whatever folder it is in. */
+const repository = () =>
+  existsSync(join(ROOT, ".git")) ? repositoryOf(ask("git", ["remote", "get-url", "origin"]) ?? "") : null;
 
 /** The documents of this checkout. @returns {import("./site.mjs").Source} */
 export const checkoutDocuments = () => ({

@@ -80,14 +80,14 @@ export const summaryOf = ({ tokens }) => {
  * The HTML of a document.
  * @param {Document} document
  * @param {object} how
- * @param {(target: string) => string | null} how.address of a link or picture; null for one that leads nowhere on this site
+ * @param {import("./html.mjs").Addresses} how.addresses
  * @param {Record<string, string>} how.texts
  * @param {(problem: string) => void} how.onProblem
  */
-export const renderDocument = ({ tokens, ids }, { address, texts, onProblem }) => {
+export const renderDocument = ({ tokens, ids }, { addresses, texts, onProblem }) => {
   /** @param {string} raw */
   const passed = (raw) => {
-    const { html, problems } = ownHtml(raw, (target) => address(target) ?? "");
+    const { html, problems } = ownHtml(raw, addresses);
     for (const problem of problems) onProblem(`${problem} is not for the pages`);
     return html;
   };
@@ -105,11 +105,11 @@ export const renderDocument = ({ tokens, ids }, { address, texts, onProblem }) =
       },
       link(token) {
         const html = this.parser.parseInline(token.tokens);
-        const href = address(token.href);
+        const href = addresses.link(token.href);
         return href === null ? html : `<a href="${escapeHtml(href)}">${html}</a>`;
       },
       image(token) {
-        return `<img src="${escapeHtml(address(token.href) ?? "")}" alt="${escapeHtml(token.text)}" loading="lazy">`;
+        return `<img src="${escapeHtml(addresses.picture(token.href))}" alt="${escapeHtml(token.text)}" loading="lazy">`;
       },
       code(token) {
         const language = /^\S*/.exec(token.lang ?? "")?.[0] ?? "";

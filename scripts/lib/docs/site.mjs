@@ -54,11 +54,16 @@ export const buildSite = (source) => {
     const { page, document } = one;
     const texts = TEXTS[page.language];
     const onProblem = (/** @type {string} */ problem) => problems.push(`${page.document}: ${problem}`);
-    const address = (/** @type {string} */ target) => {
+    const link = (/** @type {string} */ target) => {
       const found = follow(places, page.document, target);
       if ("address" in found) return found.address;
       onProblem(found.problem);
       return null;
+    };
+    const picture = (/** @type {string} */ target) => {
+      const address = link(target) ?? "";
+      if (!address.startsWith("/")) onProblem(`the picture ${target} is not served: it must be in docs/`);
+      return address;
     };
     const title = titleOf(one);
     if (files.has(fileOf(page))) onProblem(`another document is at ${addressOf(page)}`);
@@ -74,7 +79,7 @@ export const buildSite = (source) => {
         title,
         summary: summaryOf(document).slice(0, MAX_SUMMARY_CHARS),
         headings: document.headings,
-        article: renderDocument(document, { address, texts, onProblem }),
+        article: renderDocument(document, { addresses: { link, picture }, texts, onProblem }),
         edit: editAddress(source.repository, page.document),
       }),
     );

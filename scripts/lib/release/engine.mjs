@@ -25,10 +25,14 @@ const withOptions = (name) => {
   return { name, global, build: ["--network", "none", "--format", "docker"], run: limits };
 };
 
-/** The first engine that answers, or null. @returns {Engine | null} */
+/**
+ * The first engine that answers, or null. The variable STREAMCHAIN_ENGINE chooses one, or `none`.
+ * @returns {Engine | null}
+ */
 export const findEngine = () => {
+  const chosen = process.env.STREAMCHAIN_ENGINE;
   for (const name of ENGINES) {
-    if (which(name) === null) continue;
+    if (which(name) === null || (chosen && chosen !== name)) continue;
     const engine = withOptions(name);
     const options = { env: childEnv(), timeout: PROBE_TIMEOUT_MS };
     const { status } = spawnSync(name, [...engine.global, "info"], options);

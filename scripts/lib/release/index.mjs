@@ -24,7 +24,7 @@ import {
 } from "./sources.mjs";
 
 /** The file with the SHA-256 of every other one, as `sha256sum -c` reads it. */
-export const SUMS = "SHA256SUMS";
+const SUMS = "SHA256SUMS";
 
 /**
  * @typedef {object} Release

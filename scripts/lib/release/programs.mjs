@@ -9,7 +9,7 @@ import { ask, runLogged, show } from "../run.mjs";
 import { installDebian } from "../setup/debian.mjs";
 import { hostTriple } from "../setup/rust.mjs";
 
-export const PROGRAMS = ["streamchain", "relay-node"];
+const PROGRAMS = ["streamchain", "relay-node"];
 
 /** What is beside the programs in their archive, by path in the checkout. */
 const BESIDE = [

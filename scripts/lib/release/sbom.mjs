@@ -29,7 +29,7 @@ import { createHash } from "node:crypto";
  * @param {Metadata} metadata
  * @param {readonly string[]} roots names of crates of this workspace
  */
-export const compiledFrom = ({ packages, resolve }, roots) => {
+const compiledFrom = ({ packages, resolve }, roots) => {
   const nodes = new Map(resolve.nodes.map((node) => [node.id, node]));
   const found = new Set();
   const left = packages.filter(({ name, source }) => source === null && roots.includes(name)).map(({ id }) => id);
@@ -47,7 +47,7 @@ const depended = (node) =>
   (node?.deps ?? []).filter(({ dep_kinds: kinds }) => kinds.some(({ kind }) => kind !== "dev")).map(({ pkg }) => pkg);
 
 /** The SHA-256 of each crate that comes from a registry, by `name version`, as Cargo.lock has it. @param {string} lock */
-export const checksums = (lock) =>
+const checksums = (lock) =>
   new Map(
     lock.split("\n\n").flatMap((entry) => {
       /** @param {string} key */

@@ -7,7 +7,7 @@ use crate::api::stream::{Acquire, Release};
 use crate::clock;
 use crate::config::Config;
 use crate::problem::{Kind, Problem};
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
 use streamchain_edge_core::directory::LeaderView;
@@ -49,8 +49,8 @@ impl Stream {
                 Acquiring::Unreachable(relay) => return Err(Refusal::Unreachable { relay }.into()),
                 Acquiring::LookUp(leader) => view = Some(self.find_leader(id, leader, &asked.relay).await?),
                 Acquiring::Wait(until) => {
-                    let leader = self.wait_for_leader(until, now).await?;
-                    view = match leader {
+                    self.wait_for_leader(since, until).await?;
+                    view = match self.state()?.relay_leader().cloned() {
                         Some(leader) => Some(self.find_leader(id, leader, &asked.relay).await?),
                         None => None,
                     };
@@ -72,12 +72,18 @@ impl Stream {
         relays_object(&self.env, id)?.call(asked).await
     }
 
-    /// Waits until something changed in the stream, or until `until`; returns the leader that there is then.
-    async fn wait_for_leader(&self, until: UnixMs, now: UnixMs) -> Result<Option<RelayId>, Problem> {
-        let wait = Duration::from_millis(until.since(now).max(1));
-        let changed = pin!(self.waiters.changed(self.waiters.changes()));
-        select(changed, pin!(Delay::from(wait))).await;
-        Ok(self.state()?.relay_leader().cloned())
+    /// Waits until `until`, or until the leader committed since `since`, or there is another one.
+    async fn wait_for_leader(&self, since: UnixMs, until: UnixMs) -> Result<(), Problem> {
+        let epoch = self.state()?.epoch;
+        let wait = Duration::from_millis(until.since(clock::now()).max(1));
+        let mut timeout = pin!(Delay::from(wait));
+        while self.committed.get() <= since && self.state()?.epoch == epoch {
+            let changed = pin!(self.waiters.changed(self.waiters.changes()));
+            if let Either::Right(_) = select(changed, timeout.as_mut()).await {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn follow_grant(

@@ -167,6 +167,7 @@ impl Stream {
                 reply::<Withdraw>(self.withdraw(id, authors).await)
             }
             Asked::OpenSession(asked) => reply::<OpenSession>(self.open_session(id, asked).await),
+            Asked::FindSession(asked) => reply::<FindSession>(self.find_session(&asked)),
             Asked::EndSession(asked) => reply::<EndSession>(self.end_session(id, &asked).await),
             Asked::PostSignal(asked) => reply::<PostSignal>(self.post_signal(asked)),
             Asked::ReadSignals(asked) => reply::<ReadSignals>(self.read_signals(&asked)),

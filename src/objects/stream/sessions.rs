@@ -2,13 +2,14 @@
 
 use super::object::Stream;
 use crate::api::relays::{ChooseRelay, RelayNotice, relays_object};
-use crate::api::stream::{EndSession, OpenSession, SessionOpened};
+use crate::api::stream::{EndSession, FindSession, OpenSession, SessionFound, SessionOpened};
 use crate::clock;
 use crate::problem::{Kind, Problem};
 use streamchain_edge_core::directory::{Choice, Wanted};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{Destination, LogState, Session};
 use streamchain_protocol::auth::Right;
+use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 
@@ -29,7 +30,10 @@ impl Stream {
         let rights = self.session_rights(&asked)?;
         for _ in 0..MAX_CHOICES {
             let state = self.state()?;
-            let choice = self.choose(id, &state, &asked, now).await?;
+            let choice = match &asked.joins {
+                None => self.choose(id, &state, &asked, now).await?,
+                Some(relay) => self.choose_joined(id, &state, &asked, relay, now).await?,
+            };
             let session = Session {
                 id: asked.session,
                 author: asked.author,
@@ -84,6 +88,38 @@ impl Stream {
             .await?;
         let mut choices = self.choices.borrow_mut();
         Ok(choices.keep(&wanted, placed, asked.session, now))
+    }
+
+    /// The relay of the connection that a session joins, if it may get this stream.
+    async fn choose_joined(
+        &self,
+        id: &RequestId,
+        state: &LogState,
+        asked: &OpenSession,
+        relay: &RelayId,
+        now: UnixMs,
+    ) -> Result<Choice, Problem> {
+        let wanted = Wanted {
+            client: asked.location,
+            only: Some(relay.clone()),
+            ..state.wanted(now)
+        };
+        let placed = relays_object(&self.env, id)?.call(ChooseRelay { wanted }).await;
+        match placed {
+            Ok(placed) if placed.chosen.joins => Ok(Choice::of(&placed, asked.session)),
+            Err(problem) if problem.kind() != Kind::NoRelay => Err(problem),
+            _ => {
+                let detail = "the connection's relay does not serve this stream, or takes one stream on a connection alone: \
+                              open another session for it";
+                Err(Problem::new(Kind::CannotJoin, detail))
+            }
+        }
+    }
+
+    /// The relay that a session was sent to, for its author.
+    pub(super) fn find_session(&self, asked: &FindSession) -> Result<SessionFound, Problem> {
+        let session = self.step(|log| log.session_of(asked.session, asked.author))?;
+        Ok(SessionFound { relay: session.relay })
     }
 
     /// The relay is notified first: should that fail, the session is still here and the request can be repeated.

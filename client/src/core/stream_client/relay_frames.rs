@@ -104,6 +104,7 @@ impl StreamClient {
         Ok(None)
     }
 
+    /// Takes a welcome: the first on a channel, or another one under another epoch.
     fn welcome(
         &mut self,
         (epoch, committed): (Epoch, Seq),

@@ -61,8 +61,6 @@ pub struct Abilities {
 impl Abilities {
     /// The client takes a second *welcome* on a channel: the stream has another epoch, and the channel goes on.
     pub const SECOND_WELCOME: Self = Self { bits: 1 };
-    /// The client wants to know who else is on the stream.
-    pub const PRESENCE: Self = Self { bits: 2 };
 
     /// Returns the abilities that these bits say.
     pub const fn from_bits(bits: u64) -> Self {

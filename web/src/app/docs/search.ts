@@ -25,8 +25,12 @@ const MAX_WORDS = 8;
 const EXCERPT_CHARS = 150;
 const EXCERPT_BEFORE = 40;
 
+/** Text without a letter that has accents. */
+const PLAIN = /^\p{ASCII}*$/u;
+
 /** Lower case without accents, character for character, so that places in it are places in the text. */
 export function folded(text: string): string {
+  if (PLAIN.test(text)) return text.toLowerCase();
   let result = "";
   for (let at = 0; at < text.length; at++) {
     const character = text.charAt(at);
@@ -34,6 +38,28 @@ export function folded(text: string): string {
     result += plain === "đ" ? "d" : plain.length === 1 ? plain : character;
   }
   return result;
+}
+
+/** A section as it is compared with the words of a query. */
+interface Compared {
+  readonly title: string;
+  readonly heading: string;
+  readonly text: string;
+}
+
+/** The sections of an index, made once: there is a query with each key that is pressed. */
+const foldedSections = new WeakMap<SearchIndex, readonly Compared[]>();
+
+function sectionsOf(index: SearchIndex): readonly Compared[] {
+  const known = foldedSections.get(index);
+  if (known !== undefined) return known;
+  const made = index.sections.map(([number, , heading, text]) => ({
+    title: folded(index.pages[number]?.[1] ?? ""),
+    heading: folded(heading),
+    text: folded(text),
+  }));
+  foldedSections.set(index, made);
+  return made;
 }
 
 /** Where a word begins with `sought`; -1 where none does. */
@@ -45,7 +71,7 @@ function wordAt(text: string, sought: string): number {
 }
 
 /** How well a section fits: 0 where a word is absent; more for words in headings and whole words in front. */
-function score(words: readonly string[], title: string, heading: string, text: string): number {
+function score(words: readonly string[], { title, heading, text }: Compared): number {
   let sum = 0;
   for (const word of words) {
     const [inTitle, inHeading, inText] = [wordAt(title, word), wordAt(heading, word), wordAt(text, word)];
@@ -84,11 +110,12 @@ export function find(index: SearchIndex, query: string, language: string): Found
     .filter((word) => word !== "")
     .slice(0, MAX_WORDS);
   if (words.length === 0) return [];
-  const hits = index.sections.flatMap(([number, anchor, heading, text]) => {
-    const page = index.pages[number];
-    if (page === undefined) return [];
+  const compared = sectionsOf(index);
+  const hits = index.sections.flatMap(([number, anchor, heading, text], place) => {
+    const [page, plain] = [index.pages[number], compared[place]];
+    if (page === undefined || plain === undefined) return [];
     const [address, title, own] = page;
-    const points = score(words, folded(title), folded(heading), folded(text));
+    const points = score(words, plain);
     if (points === 0) return [];
     const full = anchor === "" ? address : `${address}#${anchor}`;
     return [{ points: points + (own === language ? 1 : 0), address: full, page: title, heading, text }];

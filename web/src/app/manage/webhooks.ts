@@ -39,7 +39,7 @@ function rowOf(webhook: Webhook, { become, rotate, remove }: Acts): HTMLElement 
     el("code", {}, url),
     el("span", {}, kinds.join(", ")),
     el("span", { class: state === "paused" || webhook.failures > 0 ? "problem" : "hint" }, stateOf(webhook)),
-    el("span", { class: "hint" }, t.cursor(webhook.cursor)),
+    webhook.lastSuccess === undefined ? null : el("span", { class: "hint" }, t.cursor(webhook.cursor)),
     el(
       "div",
       { class: "actions" },

@@ -209,7 +209,7 @@ function auditCard(refusals: readonly Refusal[]): HTMLElement {
   const content =
     refusals.length === 0
       ? el("p", { class: "hint" }, t.audit.none)
-      : table(["", t.audit.entry, t.audit.reason], refusals.map(row));
+      : table([t.audit.time, t.audit.entry, t.audit.reason], refusals.map(row));
   return card("audit", t.audit.title, content);
 }
 

@@ -88,7 +88,7 @@ export class AnchorPanel {
           type: "button",
           class: "copy",
           title: texts.anchors.copyTx,
-          "aria-label": `${texts.anchors.copyTx}: ${anchor.tx}`,
+          "aria-label": `${texts.anchors.copyTx}: ${shortHex(anchor.tx)}`,
           onclick: (event: MouseEvent) => this.#copy(event.currentTarget as HTMLElement, anchor.tx),
         },
         icon("copy"),

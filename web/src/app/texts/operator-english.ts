@@ -69,5 +69,11 @@ export const operatorEnglish = {
   limits: { title: "Limits hit", none: "No limit was hit since this instance began." },
   webhooks: { title: "Deliveries of webhooks", delivered: "Delivered", failed: "Failed" },
   errors: { title: "Errors", none: "No part reports an error." },
-  audit: { title: "Latest refusals", none: "Nothing was refused lately.", entry: "Who and what", reason: "Reason" },
+  audit: {
+    title: "Latest refusals",
+    none: "Nothing was refused lately.",
+    time: "Time",
+    entry: "Who and what",
+    reason: "Reason",
+  },
 };

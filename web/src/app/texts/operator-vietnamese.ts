@@ -71,5 +71,11 @@ export const operatorVietnamese: typeof operatorEnglish = {
   limits: { title: "Chạm giới hạn", none: "Chưa chạm giới hạn nào từ khi phiên bản này bắt đầu." },
   webhooks: { title: "Số lần gửi webhook", delivered: "Đã nhận", failed: "Lỗi" },
   errors: { title: "Lỗi", none: "Không phần nào báo lỗi." },
-  audit: { title: "Từ chối gần đây", none: "Gần đây không từ chối gì.", entry: "Ai và việc gì", reason: "Lý do" },
+  audit: {
+    title: "Từ chối gần đây",
+    none: "Gần đây không từ chối gì.",
+    time: "Lúc",
+    entry: "Ai và việc gì",
+    reason: "Lý do",
+  },
 };

@@ -100,9 +100,7 @@ export class Outbox {
     if (isOther && this.#producer !== null && this.#producer.key !== key && !isInDoubt) this.#renewAs(key);
   }
 
-  /**
-   * Signs the next group of at most so many messages; resolves to whether that worked, or null when there is nothing to sign.
-   */
+  /** Signs the next group of at most so many messages; resolves to whether that worked, or null when there is none. */
   seal(maxMessages: number): Promise<boolean> | null {
     return this.#sealer.seal(maxMessages);
   }
