@@ -90,7 +90,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         mesh: None,
         location: None,
         capacity: None,
-        joins: shards == 1,
+        joins: true,
         key: None,
     };
     registration.check().context("this relay can't be registered")?;
@@ -103,16 +103,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         uncommitted_bytes: usize::from(args.unstored_mib) * 1024 * 1024,
     };
     let interval = Duration::from_millis(args.commit_interval_ms);
-    let parts = sockets.into_iter().zip(ingress).zip(ShardLinks::between(shards));
-    let running = parts.enumerate().map(|(index, ((sockets, ingress), links))| {
-        let ways = Ways {
-            sockets,
-            ingress,
-            links,
-        };
-        start.shard(index, ways, edge_client.clone(), interval)
-    });
-    let running = running.collect::<Result<Vec<_>>>()?;
+    let running = start.all(sockets, ingress, &edge_client, interval)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -181,6 +172,29 @@ struct Ways {
 }
 
 impl Start {
+    /// Starts all shards, each with its sockets and its queues to the others.
+    fn all(
+        &self,
+        sockets: Vec<Vec<UdpSocket>>,
+        ingress: Vec<TcpIngressSetup>,
+        edge_client: &EdgeClient,
+        interval: Duration,
+    ) -> Result<Vec<Running>> {
+        let parts = sockets
+            .into_iter()
+            .zip(ingress)
+            .zip(ShardLinks::between(self.shards));
+        let running = parts.enumerate().map(|(index, ((sockets, ingress), links))| {
+            let ways = Ways {
+                sockets,
+                ingress,
+                links,
+            };
+            self.shard(index, ways, edge_client.clone(), interval)
+        });
+        running.collect()
+    }
+
     fn shard(
         &self,
         index: usize,
