@@ -7,6 +7,7 @@ mod choices;
 mod leader_view;
 mod notices;
 mod placement;
+mod point;
 
 pub use choices::{Choice, Choices};
 pub use leader_view::{LeaderView, Standing};
@@ -14,7 +15,7 @@ pub use notices::{Mail, NoticeStore, Numbered, Withdrawn, post, post_forgotten, 
 pub(crate) use placement::MAX_SERVING;
 pub use placement::{Chosen, Placed, Reason, Wanted, Why};
 
-use placement::Point;
+use point::Point;
 use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId};
 use streamchain_protocol::limits::{RELAY_LEASE_MS, RENEW_BUSY_MS};
 use streamchain_protocol::time::UnixMs;

@@ -344,7 +344,7 @@ mod ends {
     }
 
     #[test]
-    fn a_withdrawal_in_a_commit_comes_before_what_was_committed_since() {
+    fn a_withdrawal_comes_before_what_was_committed_since() {
         let mut net = Net::large();
         let (ann, bob) = (member_at(&mut net, 0), member_at(&mut net, 1));
         net.edge.withdrawn = vec![Withdrawal {

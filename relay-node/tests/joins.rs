@@ -378,10 +378,7 @@ fn a_stream_that_is_far_behind_delays_no_other() {
 fn a_stream_whose_leader_is_not_known_delays_no_other() {
     let mut net = Net::new();
     let who = net.open_member();
-    net.other_streams
-        .entry(stream(1))
-        .or_insert_with(support::edge::Edge::new)
-        .acquire_faults = [support::edge::Fault::Silence].into();
+    net.other_streams.entry(stream(1)).or_default().acquire_faults = [support::edge::Fault::Silence].into();
     let grant = net.grant(who, stream(1)).sign(&keys());
     let waiting = net.join_with(who, &grant);
     net.subscribe_on(who, waiting, 0);

@@ -11,11 +11,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { type Cbor, encode } from "./cbor.ts";
+import { migrate } from "./migrate.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 /** Another build of the Worker than the usual one can be tested by naming its folder. */
 const BUILD = process.env.EDGE_BUILD ?? join(ROOT, "build");
-const MIGRATIONS = join(ROOT, "migrations");
 const OFFERS = join(ROOT, "tests", "fixtures", "offers");
 
 export const MASTER_SECRET = "11".repeat(32);
@@ -445,15 +445,6 @@ const modules = async (around: EdgeOptions["around"] = []) => {
     path: join(BUILD, name),
   }));
   return [...around.map(({ name, ...rest }) => ({ ...rest, path: join(BUILD, name) })), ...built];
-};
-
-const migrate = async (miniflare: Miniflare): Promise<void> => {
-  const database = await miniflare.getD1Database("DB");
-  for (const name of (await readdir(MIGRATIONS)).sort()) {
-    const sql = (await readFile(join(MIGRATIONS, name), "utf8")).replace(/--.*$/gm, "");
-    const statements = sql.split(";").map((statement) => statement.trim());
-    await database.batch(statements.filter(Boolean).map((statement) => database.prepare(statement)));
-  }
 };
 
 /** Starts the built Worker with an empty database, or goes on with the state of a folder. */

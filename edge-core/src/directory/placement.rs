@@ -6,6 +6,7 @@
 //!   before one with fewer sessions; to a relay without room only where none has any;
 //! - a stream is at no more than [`MAX_SERVING`] relays.
 
+use super::point::Point;
 use super::{Directory, Lease};
 use alloy_primitives::keccak256;
 use serde::{Deserialize, Serialize};
@@ -21,9 +22,6 @@ pub(crate) const MAX_SERVING: usize = 64;
 /// back, and cables are half as long again as the way: within the first band a relay that has the stream, or less to do,
 /// is worth more than the 6 ms.
 const BANDS_KM: [f64; 6] = [400.0, 1_000.0, 2_000.0, 4_000.0, 8_000.0, 12_000.0];
-
-/// The mean radius of the earth (IUGG), kilometres.
-const EARTH_RADIUS_KM: f64 = 6_371.0;
 
 /// What is known when a relay is wanted for a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,29 +168,6 @@ impl Placed {
             chosen.candidates.clone_from(&shard.candidates);
         }
         chosen
-    }
-}
-
-/// A place as a point on the unit sphere.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Point([f64; 3]);
-
-impl From<Location> for Point {
-    fn from(location: Location) -> Self {
-        let (latitude, longitude) = location.degrees();
-        let (latitude, longitude) = (latitude.to_radians(), longitude.to_radians());
-        let around = latitude.cos();
-        Self([around * longitude.cos(), around * longitude.sin(), latitude.sin()])
-    }
-}
-
-impl Point {
-    /// The length of the great circle between two places.
-    fn km_to(self, other: Self) -> f64 {
-        let square = |(a, b): (f64, f64)| (a - b) * (a - b);
-        let squares: f64 = self.0.into_iter().zip(other.0).map(square).sum();
-        // The chord is exact for near places too, where the cosine of the angle is 1 in all its digits.
-        2.0 * EARTH_RADIUS_KM * (squares.sqrt() / 2.0).min(1.0).asin()
     }
 }
 

@@ -29,6 +29,7 @@ mod reading;
 mod schedule;
 mod serving;
 mod sessions;
+mod sharing;
 mod state;
 mod store;
 mod withdrawals;

@@ -28,7 +28,7 @@ const MAC: usize = 32;
 /// Longest relay id, bytes.
 const MAX_RELAY_ID: usize = 32;
 /// Longest ticket, characters: whatever is longer is refused before it is decoded.
-pub const MAX_LINK_TICKET_CHARS: usize = ((HEAD + MAX_RELAY_ID + MAC) * 4).div_ceil(3);
+pub(crate) const MAX_LINK_TICKET_CHARS: usize = ((HEAD + MAX_RELAY_ID + MAC) * 4).div_ceil(3);
 
 /// Why a ticket was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

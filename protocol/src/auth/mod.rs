@@ -14,7 +14,7 @@ pub use access_token::{AccessClaims, AccessError, Scope};
 pub use api_key::{ApiKey, KEY_PREFIX, KeyRef, SECRET_BYTES};
 pub use join_grant::JoinGrant;
 pub use keys::{KeyError, LinkKey, MasterSecret, RelayKey, SessionKeys, mac_bytes};
-pub use link_ticket::{LinkTicket, LinkTicketError, MAX_LINK_TICKET_CHARS};
+pub use link_ticket::{LinkTicket, LinkTicketError};
 pub use rights::{Access, Right, Rights};
 pub use session_token::{FingerprintHash, MaxMessage, SessionRights, SessionToken, TokenError, ice_password};
 pub use webhook::WebhookSecret;

@@ -1,90 +1,13 @@
-//! What relays and the edge say of the mesh: where a relay is, how its links are reached, and whom it is to follow.
+//! What relays and the edge say of the mesh: which shard serves what, and whom a relay is to follow.
 
+use super::link_reach::LinkReach;
 use super::relay_api::EpochGrant;
 use crate::ids::{Epoch, RelayId, SessionId, ShortId, StreamId, StreamName};
 use crate::stream_settings::Signed;
 use crate::time::UnixSec;
 use crate::util::json::{self, JsonError};
-use crate::webrtc::{can_be_reached, parse_fingerprint};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::net::SocketAddr;
-
-/// Most addresses of a relay's links: an IPv4 and an IPv6 address of two networks.
-pub const MAX_LINK_ADDRESSES: usize = 4;
-
-/// How other relays reach a relay's links.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkReach {
-    /// UDP addresses, the best first: 1 to [`MAX_LINK_ADDRESSES`].
-    pub addresses: Vec<SocketAddr>,
-    /// SHA-256 fingerprint of its link certificate: 32 bytes as `AB:CD:…`.
-    pub fingerprint: String,
-}
-
-impl LinkReach {
-    /// Returns whether it has as many addresses as it may, each of which can be reached, and a fingerprint.
-    pub fn is_valid(&self) -> bool {
-        let reachable = |address: &SocketAddr| address.port() != 0 && can_be_reached(address.ip());
-        (1..=MAX_LINK_ADDRESSES).contains(&self.addresses.len())
-            && self.addresses.iter().all(reachable)
-            && parse_fingerprint(&self.fingerprint).is_some()
-    }
-}
-
-/// A place on the earth, in thousandths of a degree: about 100 m, which is closer than any address is known to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Degrees", into = "Degrees")]
-pub struct Location {
-    latitude: i32,
-    longitude: i32,
-}
-
-/// A [`Location`] in JSON.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Degrees {
-    latitude: f64,
-    longitude: f64,
-}
-
-/// A latitude or longitude is not on the earth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a latitude from -90 to 90 and a longitude from -180 to 180")]
-pub struct LocationError;
-
-impl TryFrom<Degrees> for Location {
-    type Error = LocationError;
-    fn try_from(degrees: Degrees) -> Result<Self, LocationError> {
-        Self::of_degrees(degrees.latitude, degrees.longitude).ok_or(LocationError)
-    }
-}
-
-impl From<Location> for Degrees {
-    fn from(location: Location) -> Self {
-        let (latitude, longitude) = location.degrees();
-        Self { latitude, longitude }
-    }
-}
-
-impl Location {
-    /// Returns the place with these coordinates in degrees; `None` where there is no such place.
-    pub fn of_degrees(latitude: f64, longitude: f64) -> Option<Self> {
-        let within = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
-        let thousandths = |degrees: f64| (degrees * 1_000.0).round() as i32;
-        within.then(|| Self {
-            latitude: thousandths(latitude),
-            longitude: thousandths(longitude),
-        })
-    }
-
-    /// Returns latitude and longitude in degrees.
-    pub fn degrees(self) -> (f64, f64) {
-        (
-            f64::from(self.latitude) / 1_000.0,
-            f64::from(self.longitude) / 1_000.0,
-        )
-    }
-}
 
 /// Returns the index of the shard of a relay with `shards` shards that serves a stream. The edge puts that shard's
 /// candidates in its answers; the relay numbers its threads in the order of its registration.
@@ -159,44 +82,6 @@ mod tests {
             ],
             fingerprint: ["AB"; 32].join(":"),
         }
-    }
-
-    #[test]
-    fn a_reach_is_checked_member_by_member() {
-        assert!(reach().is_valid());
-        let changed = |change: fn(&mut LinkReach)| {
-            let mut reach = reach();
-            change(&mut reach);
-            reach.is_valid()
-        };
-        assert!(!changed(|reach| reach.addresses.clear()));
-        assert!(!changed(
-            |reach| reach.addresses = vec!["192.0.2.1:1".parse().unwrap(); 5]
-        ));
-        assert!(!changed(|reach| reach.addresses[0].set_port(0)));
-        assert!(!changed(
-            |reach| reach.addresses[1] = "[fe80::1]:7443".parse().unwrap()
-        ));
-        assert!(!changed(|reach| reach.fingerprint.truncate(5)));
-    }
-
-    #[test]
-    fn a_place_off_the_earth_is_refused() {
-        let read = |text: &str| from_text::<Location>(text);
-        let berlin = read(r#"{"latitude":52.5200066,"longitude":13.404954}"#).unwrap();
-        assert_eq!(berlin.degrees(), (52.52, 13.405));
-        let json = serde_json::to_value(berlin).unwrap();
-        assert_eq!(json.to_string(), r#"{"latitude":52.52,"longitude":13.405}"#);
-        assert_eq!(from_value::<Location>(&json), Ok(berlin));
-        for wrong in [
-            r#"{"latitude":90.1,"longitude":0}"#,
-            r#"{"latitude":0,"longitude":-180.5}"#,
-            r#"{"latitude":0}"#,
-            r#"{"latitude":"0","longitude":0}"#,
-        ] {
-            assert!(read(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(Location::of_degrees(f64::NAN, 0.0), None);
     }
 
     #[test]

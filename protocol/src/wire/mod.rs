@@ -3,6 +3,8 @@
 mod batch;
 mod bundle;
 pub mod frame;
+mod link_reach;
+mod location;
 mod mesh;
 mod notice;
 mod relay_api;
@@ -15,9 +17,9 @@ pub use crate::stored_record::{
 pub use crate::util::cbor;
 pub use batch::Batch;
 pub use bundle::{Bundle, BundleAnswer};
-pub use mesh::{
-    Acquired, FollowGrant, LinkReach, Location, LocationError, MAX_LINK_ADDRESSES, shard_of, shard_of_session,
-};
+pub use link_reach::LinkReach;
+pub use location::{Location, LocationError};
+pub use mesh::{Acquired, FollowGrant, shard_of, shard_of_session};
 pub use notice::{Notice, NoticeEvent, RunInRound};
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, KeyState, ProducerState, Registration, RegistrationError,

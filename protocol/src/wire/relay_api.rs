@@ -1,6 +1,7 @@
 //! The HTTP interface between relays and the edge: JSON, `camelCase`.
 
-use super::mesh::{LinkReach, Location, MAX_LINK_ADDRESSES};
+use super::link_reach::{LinkReach, MAX_LINK_ADDRESSES};
+use super::location::Location;
 use super::notice::Notice;
 use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, StreamId, StreamName};
 use crate::limits::{MAX_RELAY_SHARDS, MAX_RELAY_TURN_URLS, MAX_SHARD_CANDIDATES};

@@ -231,8 +231,9 @@ impl ShardThread {
                 }
                 Command::Ask(ticket, request) => self.waiting.push_back((ticket, request)),
                 Command::Link(LinkPeer::Shard(shard), message) => self.links.send(shard, message),
-                Command::Dial(_, grant) => {
-                    debug!(leader = %grant.leader, "this relay has no links to others")
+                Command::Dial(number, grant) => {
+                    debug!(leader = %grant.leader, "this relay has no links to others");
+                    self.shard.handle_link_lost(LinkPeer::Relay(number), now);
                 }
                 Command::Link(LinkPeer::Relay(_), message) => {
                     debug!(stream = %message.stream(), "a frame for a relay that has no link");

@@ -187,7 +187,7 @@ impl Net {
     /// The edge's answer to a request of now, and when it is there.
     fn ask(&mut self, ticket: Ticket, request: Request) -> Option<(Instant, Answer)> {
         if ticket.stream != STREAM {
-            let edge = self.other_streams.entry(ticket.stream).or_insert_with(Edge::new);
+            let edge = self.other_streams.entry(ticket.stream).or_default();
             return Some((self.now + EDGE_LATENCY, edge.answer(ticket, request)?));
         }
         let Some(end) = self.stalled_until.filter(|end| *end > self.now) else {

@@ -209,7 +209,7 @@ mod lower_end {
     }
 
     #[test]
-    fn messages_left_out_are_a_gap_and_repeated_ones_are_not_taken_twice() {
+    fn messages_left_out_are_a_gap_and_none_is_taken_twice() {
         let mut following = following(&[]);
         let messages = |count| {
             vec![

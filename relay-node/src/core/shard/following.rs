@@ -18,7 +18,7 @@ use streamchain_protocol::wire::FollowGrant;
 use streamchain_protocol::wire::frame::ErrorCode;
 
 impl Shard {
-    pub(super) fn take_down(
+    pub(super) fn take_from_above(
         &mut self,
         id: ShortId,
         peer: LinkPeer,
@@ -245,7 +245,7 @@ impl Shard {
     }
 
     /// The link to the other end is gone, and all that was on its way.
-    pub fn handle_link_lost(&mut self, peer: LinkPeer, now: Now) {
+    pub(crate) fn handle_link_lost(&mut self, peer: LinkPeer, now: Now) {
         let streams: Vec<ShortId> = self.streams.keys().copied().collect();
         for id in streams {
             let Some(stream) = self.streams.get_mut(&id) else {

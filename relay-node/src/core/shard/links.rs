@@ -49,8 +49,8 @@ impl Shard {
         } = message;
         match frame {
             LinkFrame::Up(UpFrame::Follow(follow)) => self.take_follow(stream, peer, generation, &follow),
-            LinkFrame::Up(frame) => self.take_up(stream, peer, generation, frame, now),
-            LinkFrame::Down(frame) => self.take_down(stream, peer, generation, frame, now),
+            LinkFrame::Up(frame) => self.take_from_below(stream, peer, generation, frame, now),
+            LinkFrame::Down(frame) => self.take_from_above(stream, peer, generation, frame, now),
         }
     }
 
@@ -84,7 +84,7 @@ impl Shard {
         self.begin_links(id);
     }
 
-    fn take_up(&mut self, id: ShortId, peer: LinkPeer, generation: u64, frame: UpFrame, now: Now) {
+    fn take_from_below(&mut self, id: ShortId, peer: LinkPeer, generation: u64, frame: UpFrame, now: Now) {
         let stream = self.streams.get_mut(&id);
         let link = stream.and_then(|stream| stream.downstreams.get_mut(&peer));
         let Some(link) = link.filter(|link| link.generation == generation) else {
