@@ -1,7 +1,7 @@
 //! The command line: what `relay-node` can be asked for, and which command does it.
 
 use crate::commands::TRUST_HELP;
-use crate::commands::health::{self, HealthArgs};
+use crate::commands::health::{self, HEALTH_EXAMPLES, HealthArgs};
 use crate::commands::key::{self, KeyArgs};
 use crate::commands::rebuild::{self, REBUILD_EXAMPLES, RebuildArgs};
 use crate::commands::verify::{self, VERIFY_EXAMPLES, VerifyArgs};
@@ -40,6 +40,7 @@ pub enum RelayCommand {
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
     /// Say whether the relay on this machine is registered with its edge; exit code 0 if it is
+    #[command(after_long_help = HEALTH_EXAMPLES)]
     Health(HealthArgs),
     /// Make the edge read all anchors and contract events from the chain again
     #[command(after_long_help = REBUILD_EXAMPLES)]

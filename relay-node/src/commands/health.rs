@@ -13,6 +13,14 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest answer that is read, bytes: the relay's own is below 200.
 const MAX_ANSWER_BYTES: u64 = 4 * 1024;
 
+/// What the help text of the command ends with.
+pub(crate) const HEALTH_EXAMPLES: &str = "\
+EXAMPLE
+    relay-node health --metrics-listen 127.0.0.1:9100
+
+Use this as the health check of a container or a service manager, where no other program is installed. It asks the relay on
+this machine, which was started with --metrics-listen, and prints what it says.";
+
 /// `relay-node health`
 #[derive(Debug, Args)]
 pub struct HealthArgs {
