@@ -125,7 +125,7 @@ test("of a key's certificates the one for the stream is shown", async () => {
   assert.equal(await shown("?name=demo"), demo.message, "a name is one of the operator's streams");
   assert.equal(await shown(`?stream=${stream}`), elsewhere.message, "an id alone is passed over");
   assert.equal(await shown("?name=neither"), elsewhere.message, "where none is for the stream, the newest");
-  assertProblem(await certificateOf(author, key, "?name=Not%20A%20Name"), 400, "bad-id");
+  assertProblem(await certificateOf(author, key, "?name=Not%20A%20Name"), 400, "bad-stream-name");
 });
 
 test("revoking an account ends its keys, not what they signed", async () => {
