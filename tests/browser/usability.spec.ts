@@ -51,6 +51,8 @@ describe("by keyboard alone", () => {
     const dialog = page.getByTestId("verify-dialog");
     await dialog.waitFor();
     await page.getByTestId("rpc").fill(scene.system.chain);
+    // What was opened is verified at once, and cannot be verified again meanwhile.
+    await page.locator("[data-testid=verify-run]:enabled").waitFor();
     await tabTo(page, "verify-run");
     await page.keyboard.press("Enter");
     await page.locator("[data-testid=verify-result][data-ok=true]").waitFor();
