@@ -17,6 +17,7 @@
 //! | 32 | HMAC-SHA256 of all before |
 
 use super::keys::{LinkKey, mac, mac_bytes};
+use super::session_token::take;
 use crate::ids::{Epoch, RelayId, ShortId};
 use crate::time::UnixSec;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
@@ -104,17 +105,19 @@ impl LinkTicket {
 
     /// Reads the signed bytes.
     fn read(body: &[u8]) -> Option<Self> {
-        let (_, rest) = body.split_first()?;
-        let (expires, rest) = rest.split_first_chunk()?;
-        let (epoch, rest) = rest.split_first_chunk()?;
-        let (stream, rest) = rest.split_first_chunk()?;
-        let (fingerprint, rest) = rest.split_first_chunk()?;
+        let mut rest = body;
+        let [_version] = take(&mut rest)?;
+        let expires = UnixSec(u32::from_be_bytes(take(&mut rest)?).into());
+        let epoch = Epoch(u64::from_be_bytes(take(&mut rest)?));
+        let stream = ShortId(take(&mut rest)?);
+        let fingerprint = take(&mut rest)?;
+        let follower = std::str::from_utf8(rest).ok()?.parse().ok()?;
         Some(Self {
-            follower: std::str::from_utf8(rest).ok()?.parse().ok()?,
-            fingerprint: *fingerprint,
-            stream: ShortId(*stream),
-            epoch: Epoch(u64::from_be_bytes(*epoch)),
-            expires: UnixSec(u32::from_be_bytes(*expires).into()),
+            follower,
+            fingerprint,
+            stream,
+            epoch,
+            expires,
         })
     }
 }

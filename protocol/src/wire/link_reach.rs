@@ -27,10 +27,10 @@ impl LinkReach {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn reach() -> LinkReach {
+    pub(in crate::wire) fn reach() -> LinkReach {
         LinkReach {
             addresses: vec![
                 "192.0.2.1:7443".parse().unwrap(),

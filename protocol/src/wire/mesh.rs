@@ -70,19 +70,10 @@ impl TryFrom<Value> for Acquired {
 
 #[cfg(test)]
 mod tests {
+    use super::super::link_reach::tests::reach;
     use super::*;
     use crate::ids::Seq;
     use crate::util::json::{from_text, from_value};
-
-    fn reach() -> LinkReach {
-        LinkReach {
-            addresses: vec![
-                "192.0.2.1:7443".parse().unwrap(),
-                "[2001:db8::1]:7443".parse().unwrap(),
-            ],
-            fingerprint: ["AB"; 32].join(":"),
-        }
-    }
 
     #[test]
     fn an_answer_is_read_as_what_it_grants() {
