@@ -14,6 +14,7 @@ mod following;
 mod frames;
 mod inbox;
 mod join;
+mod leaving;
 mod lifecycle;
 mod links;
 mod publish;
@@ -128,6 +129,8 @@ pub struct Load {
     pub uncommitted: u64,
     /// Their payload bytes.
     pub uncommitted_bytes: u64,
+    /// Messages that the follower which is furthest behind in a stream was not sent yet.
+    pub link_lag: u64,
 }
 
 /// How many bytes of messages a shard has in memory. A message that is recent and not committed yet counts twice, though
@@ -260,6 +263,7 @@ impl Shard {
                 .count() as u64,
             uncommitted: self.streams.values().map(Stream::uncommitted).sum(),
             uncommitted_bytes: self.uncommitted_bytes as u64,
+            link_lag: self.streams.values().map(Stream::link_lag).max().unwrap_or(0),
         }
     }
 
@@ -368,7 +372,7 @@ impl Shard {
             Answer::Producer(producer, result) => self.producer_found(ticket.stream, producer, result, now),
             Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
             Answer::Inbox(result) => self.fetched(ticket.stream, result, now),
-            Answer::Released => {}
+            Answer::Released => self.resigned(ticket.stream),
         }
     }
 }

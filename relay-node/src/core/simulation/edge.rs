@@ -71,6 +71,11 @@ impl Edge {
         }
     }
 
+    /// Who leads.
+    pub(super) fn leader(&self) -> Option<Run> {
+        self.leader.map(|(leader, _)| leader)
+    }
+
     fn leads(&self, asker: Run, epoch: Epoch) -> Result<(), EdgeError> {
         let is_leader = self.leader.is_some_and(|(leader, _)| leader == asker);
         match is_leader && epoch == Epoch(self.epoch) {

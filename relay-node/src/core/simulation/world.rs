@@ -27,6 +27,8 @@ const CLIENT_LATENCY: Duration = Duration::from_millis(2);
 const SHARD_LATENCY: Duration = Duration::from_micros(50);
 /// How often a relay acquires the epochs of its streams again.
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a relay that shuts down goes on.
+const LEAVING: Duration = Duration::from_millis(400);
 /// Incoming links have numbers from here on, outgoing ones below.
 const INCOMING: u64 = 1 << 63;
 /// Small, so that followers that lie behind get gaps.
@@ -60,6 +62,8 @@ enum Event {
     ToClient(usize, u64, Vec<u8>),
     Reconnect(usize),
     Confirm(usize),
+    /// A run of a relay that shuts down is over, if it has not died before.
+    Gone(Run),
 }
 
 /// What happens to the network.
@@ -67,6 +71,8 @@ enum Event {
 pub(super) enum Fault {
     /// A relay dies, and another run of it begins.
     Restart(usize),
+    /// A relay shuts down in order, and another run of it begins.
+    Leave(usize),
     /// The links between two relays break, and none comes up.
     Part(usize, usize),
     /// All relays reach each other again.
@@ -225,6 +231,11 @@ impl World {
                         self.unseat(client, Duration::from_millis(300));
                     }
                 }
+            }
+            Fault::Leave(relay) => {
+                let shards = &mut self.relays[relay].shards;
+                shards.iter_mut().for_each(Shard::begin_shutdown);
+                self.plan(LEAVING, Event::Gone(self.run_of(relay)));
             }
             Fault::Part(one, other) if one != other => {
                 self.parted.push((one.min(other), one.max(other)));
@@ -396,7 +407,7 @@ impl World {
             }
             Event::LinkLost(place, peer) => {
                 if let Some(shard) = self.shard(place) {
-                    shard.handle_link_lost(peer, now);
+                    shard.handle_link_lost(STREAM, peer, now);
                 }
             }
             Event::Answered(place, ticket, answer) => {
@@ -424,6 +435,8 @@ impl World {
             Event::ToClient(..) => {}
             Event::Reconnect(client) if self.seats[client].is_none() => self.seat(client),
             Event::Reconnect(_) => {}
+            Event::Gone(run) if self.run_of(run.relay) == run => self.fault(Fault::Restart(run.relay)),
+            Event::Gone(_) => {}
             Event::Confirm(relay) => {
                 self.relays[relay]
                     .shards
