@@ -39,13 +39,15 @@ const [FINAL, ANCHORED, STORED] = [20, 32, 40];
 /** @typedef {import("../tests/harness/system.ts").TestSystem} TestSystem */
 
 /**
- * Publishes the texts from..to, each by the next person; resolves when they are stored.
+ * Publishes the texts from..to, each by the next person, as a person does: by typing; resolves when they are stored.
  * @param {Page[]} people @param {number} from @param {number} to
  */
 const publish = async (people, from, to) => {
   for (let i = from; i < to; i++) {
-    const text = TEXTS[i % TEXTS.length] ?? "";
-    await people[i % people.length]?.evaluate((said) => window.streamchain.connection.publish(said).stored, text);
+    const person = people[i % people.length];
+    await person?.getByTestId("composer").fill(TEXTS[i % TEXTS.length] ?? "");
+    await person?.getByTestId("composer").press("Enter");
+    await person?.waitForFunction((count) => window.streamchain.connection.marks.committed >= count, i + 1);
   }
 };
 
