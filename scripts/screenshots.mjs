@@ -114,11 +114,18 @@ const everyView = async (page, name, [wide, narrow] = [WIDE, NARROW]) => {
   }
 };
 
+/** Runs in the page: resolves when all pictures are there, also those that are read when they come into view. */
+const allImages = async () => {
+  for (const image of document.images) image.loading = "eager";
+  await Promise.all([...document.images].map((image) => image.decode()));
+};
+
 /** The documents, as the edge serves them. @param {Browser} browser @param {TestSystem} system */
 const documents = async (browser, system) => {
   const page = await browser.newPage();
   for (const name of ["", "install", "cli", "protocol", "operations"]) {
     await page.goto(`${system.edge}/docs/${name}`);
+    await page.evaluate(allImages);
     await everyView(page, `docs-${name || "index"}`);
   }
   await page.close();
@@ -133,7 +140,7 @@ const readmes = async (browser) => {
     // The pictures of the page are files beside it.
     await page.goto(`file://${join(ROOT, "LICENSE")}`);
     await page.setContent(`<!doctype html><base href="file://${ROOT}/"><style>${GITHUB_STYLE}</style>${body}`);
-    await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode())));
+    await page.evaluate(allImages);
     await everyView(page, name.toLowerCase(), [README_WIDE, README_NARROW]);
   }
   await page.close();
