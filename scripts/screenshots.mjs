@@ -39,13 +39,15 @@ const [FINAL, ANCHORED, STORED] = [20, 32, 40];
 /** @typedef {import("../tests/harness/system.ts").TestSystem} TestSystem */
 
 /**
- * Publishes the texts from..to, each by the next person; resolves when they are stored.
+ * Publishes the texts from..to, each by the next person, as a person does: by typing; resolves when they are stored.
  * @param {Page[]} people @param {number} from @param {number} to
  */
 const publish = async (people, from, to) => {
   for (let i = from; i < to; i++) {
-    const text = TEXTS[i % TEXTS.length] ?? "";
-    await people[i % people.length]?.evaluate((said) => window.streamchain.connection.publish(said).stored, text);
+    const person = people[i % people.length];
+    await person?.getByTestId("composer").fill(TEXTS[i % TEXTS.length] ?? "");
+    await person?.getByTestId("composer").press("Enter");
+    await person?.waitForFunction((count) => window.streamchain.connection.marks.committed >= count, i + 1);
   }
 };
 
@@ -112,11 +114,18 @@ const everyView = async (page, name, [wide, narrow] = [WIDE, NARROW]) => {
   }
 };
 
+/** Runs in the page: resolves when all pictures are there, also those that are read when they come into view. */
+const allImages = async () => {
+  for (const image of document.images) image.loading = "eager";
+  await Promise.all([...document.images].map((image) => image.decode()));
+};
+
 /** The documents, as the edge serves them. @param {Browser} browser @param {TestSystem} system */
 const documents = async (browser, system) => {
   const page = await browser.newPage();
   for (const name of ["", "install", "cli", "protocol", "operations"]) {
     await page.goto(`${system.edge}/docs/${name}`);
+    await page.evaluate(allImages);
     await everyView(page, `docs-${name || "index"}`);
   }
   await page.close();
@@ -131,7 +140,7 @@ const readmes = async (browser) => {
     // The pictures of the page are files beside it.
     await page.goto(`file://${join(ROOT, "LICENSE")}`);
     await page.setContent(`<!doctype html><base href="file://${ROOT}/"><style>${GITHUB_STYLE}</style>${body}`);
-    await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode())));
+    await page.evaluate(allImages);
     await everyView(page, name.toLowerCase(), [README_WIDE, README_NARROW]);
   }
   await page.close();

@@ -2,10 +2,10 @@
 
 /** The lines that begin a part, in their order; each part ends where the next begins. */
 const PARTS = [
-  { name: "tools: npm packages and edge-bindgen, side by side", begins: /^/ },
+  { name: "npm packages, edge-bindgen and the Worker's compilation, side by side", begins: /^/ },
   { name: "contracts", begins: /^Building the contracts/ },
   { name: "web app", begins: /^Building the web app/ },
-  { name: "edge Worker, with the download of its crates", begins: /^Building the edge Worker/ },
+  { name: "edge Worker: JavaScript and the rest", begins: /^Building the edge Worker/ },
   { name: "starting chain, contract and edge", begins: /^Starting$/ },
   { name: "relay, while the page is used", begins: /The page works\./ },
   { name: "", begins: /^The relay works too/ },
@@ -18,7 +18,6 @@ const BEFORE_PAGE = 5;
 const DETAILS = [
   { name: "npm", pattern: /^\s*✓ npm packages .*\(([^()]+)\)$/ },
   { name: "edge-bindgen", pattern: /^\s*✓ edge-bindgen .*\(([^()]+)\)$/ },
-  { name: "download", pattern: /^\s*Downloaded \d+ crates.* in ([\d.]+s)/ },
 ];
 
 /** @typedef {{ wallMs: number, cpuMs: number }} Spent since the start */

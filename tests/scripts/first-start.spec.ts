@@ -11,7 +11,6 @@ const LINES: [number, string][] = [
   [26, "Building the contracts (about 2 min until the page works)"],
   [31, "Building the web app"],
   [34, "Building the edge Worker (about 80 s until the page works)"],
-  [40, " Downloaded 120 crates (12.3MiB) in 4.56s"],
   [114, "Starting"],
   [126, "│ The page works.                            │"],
   [276, "The relay works too (UDP port 7100): messages are live now. Everything is there after 4 min 36 s."],
@@ -37,7 +36,7 @@ suite("the parts of a first start", () => {
   test("say what took their time", () => {
     const [tools, , , worker] = read(LINES).parts;
     assert.deepEqual(tools?.details, ["npm 21 s", "edge-bindgen 23 s"]);
-    assert.deepEqual(worker?.details, ["download 4.56s"]);
+    assert.deepEqual(worker?.details, []);
   });
 
   test("of a start that did not come to its end are no result", () => {

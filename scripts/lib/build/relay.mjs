@@ -45,8 +45,9 @@ export const buildRelayTestkit = async () => {
   }
 };
 
-export const buildRelay = async () => {
-  if ((await showCargo("cargo", ["build", "--profile", "relay", "-p", "relay-node"])) !== 0) {
+/** @param {{ profile?: "relay" | "start" }} how `start` compiles quickly */
+export const buildRelay = async ({ profile = "relay" } = {}) => {
+  if ((await showCargo("cargo", ["build", "--profile", profile, "-p", "relay-node"])) !== 0) {
     throw new Failure("The relay does not compile (cargo's output is above).");
   }
 };
