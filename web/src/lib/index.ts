@@ -101,5 +101,6 @@ export type {
   ChainEvent,
   MessageSignature,
   Omitted,
+  Presence,
   StreamMessage,
 } from "./wire/records.ts";

@@ -272,3 +272,6 @@ export const MAX_DIRECT_REMEMBERED = 1_024;
 
 /** Producers whose last direct `producer_seq` is known: four peers, each with several reloads. */
 export const MAX_DIRECT_PRODUCERS = 64;
+
+/** Authors that one report of presence lists at most, as relays do. */
+export const MAX_PRESENT_AUTHORS = 100;

@@ -139,6 +139,8 @@ export class World {
   readonly signatures = new Signatures(toHex(streamId(fromHex(OWNER, 20), "demo")));
   /** The keys of the pages' origin; null in worlds without signatures. */
   keys: OriginKeys | null = null;
+  /** Who is on the stream, as the edge says it. */
+  presence: { readers: number; publishers: number; authors?: string[] } | undefined;
   /** The relay sends its welcome at once; else the test does, by `welcome`. */
   welcomes = true;
 
@@ -376,6 +378,7 @@ export class World {
       name: "demo",
       epoch: this.epoch,
       stored: this.stored.length,
+      presence: this.presence,
       anchored: this.anchored,
       final: this.final,
     });
