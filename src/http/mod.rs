@@ -14,6 +14,7 @@ pub(crate) mod ice_servers;
 pub(crate) mod joins;
 pub(crate) mod keys;
 mod marks;
+mod matches;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod metrics;
