@@ -84,7 +84,13 @@ export class StreamClient {
     const edge = new EdgeClient(options.edge ?? pageOrigin(), platform.fetch);
     this.edge = edge;
     this.#keys = new KeyRing(platform, edge, options.key);
-    this.#identity = new StreamIdentity(edge, options.stream, platform, this.#introduction.happened, this.#aborter.signal);
+    this.#identity = new StreamIdentity(
+      edge,
+      options.stream,
+      platform,
+      this.#introduction.happened,
+      this.#aborter.signal,
+    );
     this.#credentials = new Credentials({
       platform,
       edge,

@@ -289,6 +289,25 @@ function readPresence(json: JsonObject): Presence {
   return { readers: json.uint("readers"), publishers: json.uint("publishers"), authors };
 }
 
+/** A page of the streams that match a pattern. */
+export interface MatchPage {
+  readonly streams: readonly { readonly id: Hex; readonly name: string; readonly owner: Hex }[];
+  /** What the next question goes on behind. */
+  readonly after: string;
+  /** Whether there are more of those that were there at the beginning. */
+  readonly more: boolean;
+}
+
+/** Reads the answer of `GET /v1/streams?match=`. */
+export function readMatches(json: JsonObject): MatchPage {
+  const streams = json.objects("streams").map((one) => ({
+    id: one.hex("id", 32),
+    name: one.text("name"),
+    owner: one.hex("owner", 20),
+  }));
+  return { streams, after: json.text("after"), more: json.has("more") && json.flag("more") };
+}
+
 /** Reads one peer of a mailbox. */
 export function readPeer(json: JsonObject): PeerInfo {
   return { session: json.text("session"), author: json.hex("author", 20) };
