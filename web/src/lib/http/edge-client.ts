@@ -113,6 +113,8 @@ export interface MatchQuery {
   readonly token?: string | undefined;
   readonly after?: string | undefined;
   readonly waitS?: number | undefined;
+  /** Streams in the answer, at most; 100 by default. */
+  readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -179,10 +181,11 @@ export class EdgeClient {
    * Streams whose names match a pattern (`sensors.*`), and that the token's account may read: first those that are there, in pages,
    * then those made since. `after` is of the page before; behind the last one the edge waits up to `waitS` for new streams.
    */
-  async matches(pattern: string, { owner, token, after, waitS, signal }: MatchQuery): Promise<MatchPage> {
+  async matches(pattern: string, { owner, token, after, waitS, limit, signal }: MatchQuery): Promise<MatchPage> {
     const query = new URLSearchParams({ match: pattern });
     if (owner !== undefined) query.set("owner", owner);
     if (after !== undefined) query.set("after", after);
+    if (limit !== undefined) query.set("limit", `${limit}`);
     if (waitS !== undefined) query.set("wait", `${waitS}`);
     const init = { headers: { accept: "application/json", ...bearer(token) }, ...(signal ? { signal } : {}) };
     return readMatches(await readJson(await this.#request(`/v1/streams?${query}`, init), "matches"));
