@@ -1,9 +1,10 @@
 // Twenty streams in one page: one peer connection, and one request for each further stream. It prints what a further stream costs
-// beside one HTTP request of the same page: on a busy machine the ratio says more than the time.
+// beside one HTTP request of the same page: on a busy machine the ratio says more than the time. And the streams of a pattern.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bareApiPage, blankPage, sharedScene } from "../harness/pages.ts";
+import { bareApiPage, blankPage, openApp, sharedScene } from "../harness/pages.ts";
+import { eventually } from "../harness/system.ts";
 
 const STREAMS = 20;
 
@@ -100,5 +101,47 @@ describe("a page with twenty streams", () => {
     );
     assert.deepEqual(new Set(after.attempts), new Set([1]), "no session was opened again");
     assert.deepEqual([after.peers, after.state], [1, "closed"]);
+  });
+});
+
+describe("the streams of a pattern", () => {
+  it("are followed as they appear, over one connection", async () => {
+    const page = await bareApiPage(scene.browser, scene.system);
+    await page.evaluate(() => {
+      const seen: string[] = [];
+      const all = window.tools.lib.sub("pattern.*");
+      all.on("message", ({ stream, message }) => seen.push(`${stream} ${new TextDecoder().decode(message.payload)}`));
+      Object.assign(window, { all, seen });
+    });
+    const other = await bareApiPage(scene.browser, scene.system);
+    const publish = (stream: string, text: string): Promise<void> =>
+      other.evaluate(
+        async ([stream, text]) => {
+          const connection = window.tools.lib.connect({ stream });
+          await connection.publish(text).stored;
+          connection.close();
+        },
+        [stream, text] as const,
+      );
+    for (const name of ["a", "b", "c"]) await publish(`pattern.${name}`, `first of ${name}`);
+    await publish("elsewhere", "not this");
+    const seen = () => page.evaluate(() => [...(window as unknown as { seen: string[] }).seen].sort());
+    const wanted = ["a", "b", "c"].map((name) => `pattern.${name} first of ${name}`);
+    await eventually("the first message of each stream came", async () => (await seen()).length >= wanted.length);
+    assert.deepEqual(await seen(), wanted);
+    await page.context().close();
+    await other.context().close();
+  });
+
+  it("are offered while a name is typed", async () => {
+    const page = await openApp(scene.browser, scene.system, "pattern.a");
+    await page.getByTestId("stream-name").fill("pattern.");
+    const offered = (): Promise<string[]> =>
+      page.evaluate(() =>
+        [...document.querySelectorAll("#stream-names option")].map((one) => one.getAttribute("value") ?? ""),
+      );
+    await eventually("names are offered", async () => (await offered()).length > 0);
+    assert.deepEqual(await offered(), ["pattern.a", "pattern.b", "pattern.c"]);
+    await page.context().close();
   });
 });

@@ -2,7 +2,17 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { accessToken, asOperator, asUser, assertProblem, bearer, type Edge, OPERATOR, startEdge, until } from "./harness.ts";
+import {
+  accessToken,
+  asOperator,
+  assertProblem,
+  asUser,
+  bearer,
+  type Edge,
+  OPERATOR,
+  startEdge,
+  until,
+} from "./harness.ts";
 
 const OWNER = `0x${"a1".repeat(20)}`;
 const MEMBER = `0x${"b2".repeat(20)}`;

@@ -116,7 +116,13 @@ class App {
     const messages = el(
       "section",
       { class: "messages", "data-view": "messages", "aria-labelledby": "messages-title" },
-      el("div", { class: "head" }, el("h1", { id: "messages-title" }, texts.messages.title), this.#presence.element, this.#marks.element),
+      el(
+        "div",
+        { class: "head" },
+        el("h1", { id: "messages-title" }, texts.messages.title),
+        this.#presence.element,
+        this.#marks.element,
+      ),
       el("div", { class: "list-notes" }, this.#loading, this.#empty),
       this.#list.element,
       new DirectStrip(this.#connection).element,
@@ -126,7 +132,14 @@ class App {
     const account = new AccountMenu(this.#connection, this.#memory);
     const manage = new Manage(this.#connection, this.#memory);
     const redraw = () => this.#latency.redraw();
-    const header = new Header(this.#connection, () => this.#memory.token, redraw, made.button, manage.button, account.button);
+    const header = new Header(
+      this.#connection,
+      () => this.#memory.token,
+      redraw,
+      made.button,
+      manage.button,
+      account.button,
+    );
     document.body.replaceChildren(
       el("a", { class: "skip", href: "#composer" }, texts.app.skip),
       header.element,

@@ -59,7 +59,12 @@ export class Details {
   readonly #steps = el("div", { class: "checks", testid: "verify-steps" });
   readonly #run = el(
     "button",
-    { type: "button", class: "primary", testid: "verify-run", onclick: () => void (isBusy(this.#run) || this.verify()) },
+    {
+      type: "button",
+      class: "primary",
+      testid: "verify-run",
+      onclick: () => void (isBusy(this.#run) || this.verify()),
+    },
     t.run,
   );
   readonly #download = el(
