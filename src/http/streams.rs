@@ -1,7 +1,7 @@
 //! `/v1/streams`: make, list, read, change.
 
 use super::{marks, matches};
-use crate::api::stream::{ChangeSettings, Create, Created, GetState};
+use crate::api::stream::{ChangeSettings, Create, Created, GetOverview};
 use crate::auth::principal::{self as auth, Principal};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem, need_right};
@@ -163,9 +163,14 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
-    let mut state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    let overview = call.stream(call.short(stream))?.call(GetOverview {}).await?;
+    let (mut state, presence) = (overview.state, overview.presence);
     marks::refresh(call, &mut state).await;
-    json_without_nulls(200, describe(call, &state))
+    let mut shown = describe(call, &state);
+    if let (Some(presence), Value::Object(fields)) = (presence, &mut shown) {
+        fields.insert("presence".into(), json!(presence));
+    }
+    json_without_nulls(200, shown)
 }
 
 /// `PATCH /v1/streams/{stream}`: changes the settings that the body names.

@@ -16,6 +16,7 @@ mod inbox;
 mod join;
 mod lifecycle;
 mod links;
+mod presence;
 mod publish;
 #[cfg(test)]
 mod simulated;
@@ -47,7 +48,7 @@ use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 use streamchain_protocol::time::{UnixMs, UnixSec};
-use streamchain_protocol::util::SplitMix64;
+use streamchain_protocol::util::{Bucket, SplitMix64};
 use streamchain_protocol::wire::{FollowGrant, shard_of};
 
 /// One moment by the monotonic and by the wall clock.
@@ -188,6 +189,8 @@ pub struct Shard {
     session_shares: Shares,
     join_shares: Shares,
     stream_shares: Shares,
+    /// The reports of who is at the streams.
+    presence_reports: Bucket,
     uncommitted_bytes: usize,
     next_key: u64,
     shutdown: Shutdown,
@@ -227,6 +230,7 @@ impl Shard {
             session_shares: Shares::new(MAX_SESSIONS),
             join_shares: Shares::new(MAX_JOINED_SESSIONS),
             stream_shares: Shares::new(MAX_STREAMS),
+            presence_reports: Bucket::default(),
             uncommitted_bytes: 0,
             next_key: 0,
             shutdown: Shutdown::No,
@@ -368,6 +372,7 @@ impl Shard {
             Answer::Producer(producer, result) => self.producer_found(ticket.stream, producer, result, now),
             Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
             Answer::Inbox(result) => self.fetched(ticket.stream, result, now),
+            Answer::PresenceTaken => self.presence_reported(ticket.stream, now),
             Answer::Released => {}
         }
     }

@@ -17,7 +17,7 @@ mod frame;
 
 pub(crate) use downstream::Downstream;
 pub(crate) use following::{Change, Following, Forwarding, Origin};
-pub(crate) use frame::{DownFrame, Ended, Follow, Forwarded, Greeting, LinkFrame, UpFrame};
+pub(crate) use frame::{DownFrame, Ended, Follow, Forwarded, Greeting, LinkFrame, UpFrame, presence_bytes};
 
 use streamchain_protocol::ids::ShortId;
 

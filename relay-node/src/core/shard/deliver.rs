@@ -16,6 +16,7 @@ use streamchain_protocol::wire::{Notice, NoticeEvent, Omitted};
 impl Shard {
     /// Sends every peer of a stream what is new.
     pub(super) fn fan_out(&mut self, id: ShortId, now: Now) {
+        self.plan_presence(id, now);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
