@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
+import { build } from "esbuild";
 import type { Page } from "playwright-core";
 import { freePorts } from "../../scripts/lib/system/ports.mjs";
 import { bareApiPage, blankPage, sharedScene } from "../harness/pages.ts";
@@ -15,19 +16,20 @@ const scene = sharedScene({ ports: { relay: await freePorts(SHARDS) }, relayArgs
 const STREAMS = 4;
 const MESSAGES = 10;
 
-const clientOf = async (version: string): Promise<string> =>
-  gunzipSync(await readFile(new URL(`../fixtures/clients/${version}.js.gz`, import.meta.url))).toString();
+/** The library as a script that sets `window.earlier`. */
+const clientOf = async (version: string): Promise<string> => {
+  const packed = await readFile(new URL(`../fixtures/clients/${version}.js.gz`, import.meta.url));
+  const stdin = { contents: gunzipSync(packed).toString() };
+  const footer = { js: "window.earlier = earlier;" };
+  const { outputFiles } = await build({ stdin, format: "iife", globalName: "earlier", footer, write: false });
+  return outputFiles[0]?.text ?? "";
+};
 
 /** A page that has the earlier library as `window.earlier`, beside the present one. */
 const pageWith = async (version: string): Promise<Page> => {
   const page = await blankPage(scene.browser);
-  const body = await clientOf(version);
-  await page.route("**/earlier.js", (route) => route.fulfill({ contentType: "text/javascript", body }));
-  await bareApiPage(scene.browser, scene.system, page);
-  await page.evaluate(async (at) => {
-    Object.assign(window, { earlier: await import(at) });
-  }, "/earlier.js");
-  return page;
+  await page.addInitScript({ content: await clientOf(version) });
+  return bareApiPage(scene.browser, scene.system, page);
 };
 
 /** Has both libraries publish to each stream and read it; what each read of each stream, and the attempts of all connections. */
