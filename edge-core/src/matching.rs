@@ -11,7 +11,7 @@ use streamchain_protocol::ids::StreamName;
 pub const MAX_MATCHES: usize = 100;
 
 /// Most rows behind a cursor that one question looks at; with more new streams the next question goes on.
-pub const MAX_NEW_ROWS: u64 = 5_000;
+const MAX_NEW_ROWS: u64 = 5_000;
 
 /// Names that begin with a text: `sensors.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! What always holds: streams that are not for whoever asks change nothing in an answer, neither its rows nor its cursor; a
 //! question costs a bounded number of queries, however long it waits.
 
-use super::streams::{listed, visible_to};
+use super::listing::{listed, visible_to};
 use crate::auth::principal::Principal;
 use crate::clock;
 use crate::path::parse_address;

@@ -13,6 +13,7 @@ pub(crate) mod health;
 pub(crate) mod ice_servers;
 pub(crate) mod joins;
 pub(crate) mod keys;
+mod listing;
 mod marks;
 mod matches;
 pub(crate) mod members;

@@ -1,5 +1,6 @@
 //! `/v1/streams`: make, list, read, change.
 
+use super::listing::{listed, visible_to};
 use super::{marks, matches};
 use crate::api::stream::{ChangeSettings, Create, Created, GetOverview};
 use crate::auth::principal::{self as auth, Principal};
@@ -8,7 +9,7 @@ use crate::problem::{Kind, Problem, need_right};
 use crate::rate_limit;
 use crate::request::{Call, MAX_JSON_BYTES};
 use crate::response::{Answer, json_without_nulls};
-use crate::storage::d1::streams::{self, StreamRow, Visible};
+use crate::storage::d1::streams;
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -134,28 +135,6 @@ pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
     let cursor = rows.last().filter(|_| rows.len() == limit).map(|last| last.place);
     let streams: Vec<Value> = rows.iter().map(listed).collect();
     json_without_nulls(200, json!({ "streams": streams, "cursor": cursor }))
-}
-
-/// Whose streams a list has for this principal.
-pub(super) fn visible_to(principal: Option<&Principal>) -> Visible {
-    match principal {
-        Some(one) if one.operator => Visible::All,
-        Some(one) if one.scope.streams.is_none() && one.scope.rights.has(Right::Read) => {
-            Visible::To(one.account)
-        }
-        _ => Visible::To(Address::ZERO),
-    }
-}
-
-/// A stream as lists show it.
-pub(super) fn listed(row: &StreamRow) -> Value {
-    let settings = &row.settings;
-    json!({
-        "id": row.id, "short": row.id.short(), "name": row.name, "owner": row.owner,
-        "mode": settings.mode, "read": settings.read, "write": settings.write,
-        "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "retention": settings.retention, "signed": settings.signed,
-        "created": row.created,
-    })
 }
 
 /// `GET /v1/streams/{stream}`

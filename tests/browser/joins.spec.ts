@@ -10,6 +10,56 @@ const STREAMS = 20;
 
 const scene = sharedScene();
 
+/** Opens streams that are there, one after the other, in a page; what each took, beside a request of the page. */
+const openAll = async (count: number) => {
+  const { connect } = window.tools.lib;
+  const openIn = async (stream: string) => {
+    const before = performance.now();
+    const connection = connect({ stream });
+    await new Promise<void>((resolve) => {
+      connection.on("state", ({ state }) => state === "open" && resolve());
+    });
+    return { connection, ms: performance.now() - before };
+  };
+  const all: Awaited<ReturnType<typeof openIn>>[] = [];
+  const names = Array.from({ length: count }, (_, at) => `joined-${at}`);
+  // The streams are there: it is joining that is measured, not making.
+  for (const name of names) {
+    const headers = { "content-type": "application/json" };
+    await fetch("/v1/streams", { method: "POST", headers, body: JSON.stringify({ name }) });
+  }
+  for (const name of names) all.push(await openIn(name));
+  const requestMs: number[] = [];
+  for (const name of names) {
+    const before = performance.now();
+    await (await fetch(`/v1/streams/${name}`)).text();
+    requestMs.push(performance.now() - before);
+  }
+  const stepMs = (step: string): number[] =>
+    all.slice(1).map(({ connection }) => connection.attempts[0]?.steps.find(({ id }) => id === step)?.tookMs ?? 0);
+  const requests = performance
+    .getEntriesByType("resource")
+    .map(({ name }) => new URL(name).pathname)
+    .filter((path) => /\/sessions/.test(path));
+  Object.assign(window, { all: all.map(({ connection }) => connection) });
+  const { peers } = window as unknown as { peers: RTCPeerConnection[] };
+  const steps = { http: stepMs("http"), channel: stepMs("channel"), welcome: stepMs("welcome") };
+  return { peers: peers.length, requests, ms: all.map(({ ms }) => ms), requestMs, steps };
+};
+
+/** What a further stream costs, as a text. */
+const costOf = (opened: Awaited<ReturnType<typeof openAll>>): string => {
+  const shown = (ms: number | undefined): string => `${ms?.toFixed(1)} ms`;
+  const median = (all: readonly number[]): number => [...all].sort((a, b) => a - b)[all.length >> 1] ?? 0;
+  const further = opened.ms.slice(1);
+  const { http, channel, welcome } = opened.steps;
+  return (
+    `the first stream: ${shown(opened.ms[0])}; each further one: median ${shown(median(further))}, longest ${shown(Math.max(...further))}: ` +
+      `request ${shown(median(http))}, channel ${shown(median(channel))}, welcome ${shown(median(welcome))}; ` +
+      `${(median(further) / median(opened.requestMs)).toFixed(1)} times an HTTP request of this page (${shown(median(opened.requestMs))})`,
+  );
+};
+
 describe("a page with twenty streams", () => {
   it("has one connection, and goes on with it over an ICE restart", async (test) => {
     const page = await blankPage(scene.browser);
@@ -25,50 +75,8 @@ describe("a page with twenty streams", () => {
       Object.assign(window, { peers: made });
     });
     await bareApiPage(scene.browser, scene.system, page);
-    const opened = await page.evaluate(async (count) => {
-      const { connect } = window.tools.lib;
-      const openIn = async (stream: string) => {
-        const before = performance.now();
-        const connection = connect({ stream });
-        await new Promise<void>((resolve) => {
-          connection.on("state", ({ state }) => state === "open" && resolve());
-        });
-        return { connection, ms: performance.now() - before };
-      };
-      const all: Awaited<ReturnType<typeof openIn>>[] = [];
-      const names = Array.from({ length: count }, (_, at) => `joined-${at}`);
-      // The streams are there: it is joining that is measured, not making.
-      for (const name of names) {
-        const headers = { "content-type": "application/json" };
-        await fetch("/v1/streams", { method: "POST", headers, body: JSON.stringify({ name }) });
-      }
-      for (const name of names) all.push(await openIn(name));
-      const requestMs: number[] = [];
-      for (const name of names) {
-        const before = performance.now();
-        await (await fetch(`/v1/streams/${name}`)).text();
-        requestMs.push(performance.now() - before);
-      }
-      const stepMs = (step: string): number[] =>
-        all.slice(1).map(({ connection }) => connection.attempts[0]?.steps.find(({ id }) => id === step)?.tookMs ?? 0);
-      const requests = performance
-        .getEntriesByType("resource")
-        .map(({ name }) => new URL(name).pathname)
-        .filter((path) => /\/sessions/.test(path));
-      Object.assign(window, { all: all.map(({ connection }) => connection) });
-      const { peers } = window as unknown as { peers: RTCPeerConnection[] };
-      const steps = { http: stepMs("http"), channel: stepMs("channel"), welcome: stepMs("welcome") };
-      return { peers: peers.length, requests, ms: all.map(({ ms }) => ms), requestMs, steps };
-    }, STREAMS);
-    const shown = (ms: number | undefined): string => `${ms?.toFixed(1)} ms`;
-    const median = (all: readonly number[]): number => [...all].sort((a, b) => a - b)[all.length >> 1] ?? 0;
-    const further = opened.ms.slice(1);
-    const { http, channel, welcome } = opened.steps;
-    test.diagnostic(
-      `the first stream: ${shown(opened.ms[0])}; each further one: median ${shown(median(further))}, longest ${shown(Math.max(...further))}: ` +
-        `request ${shown(median(http))}, channel ${shown(median(channel))}, welcome ${shown(median(welcome))}; ` +
-        `${(median(further) / median(opened.requestMs)).toFixed(1)} times an HTTP request of this page (${shown(median(opened.requestMs))})`,
-    );
+    const opened = await page.evaluate(openAll, STREAMS);
+    test.diagnostic(costOf(opened));
     assert.equal(opened.peers, 1);
     assert.equal(opened.requests.length, STREAMS, opened.requests.join("\n"));
     assert.equal(opened.requests.filter((path) => path.startsWith("/v1/sessions/")).length, STREAMS - 1);

@@ -22,7 +22,7 @@ const watched = (world: World, options: Partial<ConnectOptions>): [StreamConnect
 };
 
 describe("presence", () => {
-  test("is asked for by those who wish it, and no author is shown unasked", async () => {
+  test("is asked for on wish, and nobody is shown unasked", async () => {
     for (const [options, bits] of [
       [{}, 1],
       [{ presence: true }, 3],

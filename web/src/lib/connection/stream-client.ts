@@ -84,13 +84,8 @@ export class StreamClient {
     const edge = new EdgeClient(options.edge ?? pageOrigin(), platform.fetch);
     this.edge = edge;
     this.#keys = new KeyRing(platform, edge, options.key);
-    this.#identity = new StreamIdentity(
-      edge,
-      options.stream,
-      platform,
-      this.#introduction.happened,
-      this.#aborter.signal,
-    );
+    const { signal } = this.#aborter;
+    this.#identity = new StreamIdentity(edge, options.stream, platform, this.#introduction.happened, signal);
     this.#credentials = new Credentials({
       platform,
       edge,
@@ -493,9 +488,8 @@ export class StreamClient {
   #pollMarks(): void {
     const { committed, final } = this.marks;
     const { state } = this.#shown;
-    const isBlind = !["open", "http"].includes(state) && this.state.subscriptions.size > 0;
-    const isWatched = state === "http" && this.presence.isWanted;
-    if (final < committed || this.outbox.following || isBlind || isWatched) this.#refreshQuietly();
+    const isBlind = state !== "open" && (state === "http" ? this.presence.isWanted : this.state.subscriptions.size > 0);
+    if (final < committed || this.outbox.following || isBlind) this.#refreshQuietly();
   }
 
   #refreshQuietly(): void {
