@@ -55,8 +55,8 @@ const costOf = (opened: Awaited<ReturnType<typeof openAll>>): string => {
   const { http, channel, welcome } = opened.steps;
   return (
     `the first stream: ${shown(opened.ms[0])}; each further one: median ${shown(median(further))}, longest ${shown(Math.max(...further))}: ` +
-      `request ${shown(median(http))}, channel ${shown(median(channel))}, welcome ${shown(median(welcome))}; ` +
-      `${(median(further) / median(opened.requestMs)).toFixed(1)} times an HTTP request of this page (${shown(median(opened.requestMs))})`,
+    `request ${shown(median(http))}, channel ${shown(median(channel))}, welcome ${shown(median(welcome))}; ` +
+    `${(median(further) / median(opened.requestMs)).toFixed(1)} times an HTTP request of this page (${shown(median(opened.requestMs))})`
   );
 };
 
