@@ -153,3 +153,31 @@ describe("the streams of a pattern", () => {
     await page.context().close();
   });
 });
+
+describe("who is on a stream", () => {
+  it("is counted, and shown by address where it is wished", async () => {
+    const stream = "presence";
+    const one = await openApp(scene.browser, scene.system, stream);
+    const two = await openApp(scene.browser, scene.system, stream);
+    const readers = (count: number): Promise<void> =>
+      one
+        .getByTestId("presence-readers")
+        .filter({ hasText: `${count} reading` })
+        .waitFor();
+    await readers(2);
+    await one.getByTestId("presence-readers").click();
+    assert.equal(await one.getByTestId("presence-authors").locator("li").count(), 0, "nobody is shown unasked");
+    await two.getByTestId("presence-readers").click();
+    await two.getByTestId("presence-show").check();
+    const author = await two.evaluate(() => window.streamchain.connection.author);
+    await one.locator(`[data-testid=presence-authors] code[title="${author}"]`).waitFor();
+    const { presence } = await eventually("the edge knows it too", async () => {
+      const info = await scene.system.get<{ presence?: { readers: number } }>(`/v1/streams/${stream}`);
+      return info.presence?.readers === 2 && info;
+    });
+    assert.deepEqual(presence, { readers: 2, publishers: 2, authors: [author] });
+    await two.context().close();
+    await readers(1);
+    await one.context().close();
+  });
+});
