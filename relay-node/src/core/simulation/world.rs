@@ -235,6 +235,7 @@ impl World {
             Fault::Leave(relay) => {
                 let shards = &mut self.relays[relay].shards;
                 shards.iter_mut().for_each(Shard::begin_shutdown);
+                (0..SHARDS).for_each(|shard| self.run_commands((self.run_of(relay), shard)));
                 self.plan(LEAVING, Event::Gone(self.run_of(relay)));
             }
             Fault::Part(one, other) if one != other => {
