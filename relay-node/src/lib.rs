@@ -28,9 +28,10 @@ pub use crate::core::{
 };
 pub use cli::{CheckCommand, RelayCommand, run};
 pub use error_text::printable;
+pub use relay::clock::now;
 pub use relay::edge_client::EdgeClient;
 pub use relay::shard_links::ShardLinks;
-pub use relay::shard_thread::{Order, Report, ShardThread, now};
+pub use relay::shard_thread::{Order, Report, ShardThread};
 pub use transport::tcp_ingress::TcpIngressSetup;
 pub use transport::udp::Socket;
 

@@ -223,7 +223,6 @@ export class FakeRelay {
     return answer;
   }
 
-  /** Reports who is at a stream that it leads. */
   presence(short: string, epoch: number, presence: Json): Promise<Answer> {
     return this.#send("PUT", `/streams/${short}/presence?epoch=${epoch}`, JSON.stringify(presence));
   }

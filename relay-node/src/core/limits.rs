@@ -77,6 +77,9 @@ pub(crate) const LINK_RUN_BYTES: usize = 64 * 1024;
 /// Most messages in one frame of a link.
 pub(crate) const LINK_RUN_MESSAGES: usize = 256;
 
+/// Longest text of a refusal that comes over a link, bytes: that of *error* is 200 characters.
+pub(crate) const MAX_LINK_TEXT_BYTES: usize = 1_024;
+
 /// Most publishers of one link: three full shards of them.
 pub(crate) const MAX_LINK_PUBLISHERS: usize = 65_536;
 

@@ -115,9 +115,9 @@ pub(crate) struct StreamPresence {
 }
 
 impl StreamPresence {
-    /// Something changed: the sessions are to be counted.
-    pub(crate) fn touch(&mut self) {
-        self.is_stale = true;
+    /// Something changed: the sessions are to be counted. Returns whether that is new.
+    pub(crate) fn touch(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_stale, true)
     }
 
     /// Whether it is to be called at some time from now on that was not known before.
@@ -172,7 +172,6 @@ impl StreamPresence {
     /// Another link upwards begins, or another epoch: the upper end knows nothing of who is here.
     pub(crate) fn begin_link(&mut self) {
         self.sent_up = None;
-        self.touch();
     }
 
     /// What the upper end is sent, if it was sent something else before.

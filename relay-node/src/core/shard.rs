@@ -14,6 +14,7 @@ mod following;
 mod frames;
 mod inbox;
 mod join;
+mod leaving;
 mod lifecycle;
 mod links;
 mod presence;
@@ -129,6 +130,8 @@ pub struct Load {
     pub uncommitted: u64,
     /// Their payload bytes.
     pub uncommitted_bytes: u64,
+    /// Messages that the follower which is furthest behind in a stream was not sent yet.
+    pub link_lag: u64,
 }
 
 /// How many bytes of messages a shard has in memory. A message that is recent and not committed yet counts twice, though
@@ -182,6 +185,8 @@ pub struct Shard {
     commands: VecDeque<Command>,
     to_drive: VecDeque<PeerKey>,
     to_fan_out: VecDeque<ShortId>,
+    /// Streams whose sessions are to be counted some time.
+    to_count: Vec<ShortId>,
     counters: Counters,
     errors: ErrorCounts,
     commits: Latencies,
@@ -223,6 +228,7 @@ impl Shard {
             commands: VecDeque::new(),
             to_drive: VecDeque::new(),
             to_fan_out: VecDeque::new(),
+            to_count: Vec::new(),
             counters: Counters::default(),
             errors: ErrorCounts::default(),
             commits: Latencies::default(),
@@ -264,6 +270,7 @@ impl Shard {
                 .count() as u64,
             uncommitted: self.streams.values().map(Stream::uncommitted).sum(),
             uncommitted_bytes: self.uncommitted_bytes as u64,
+            link_lag: self.streams.values().map(Stream::link_lag).max().unwrap_or(0),
         }
     }
 
@@ -320,6 +327,8 @@ impl Shard {
                 self.drive(key, now);
             } else if let Some(id) = self.to_fan_out.pop_front() {
                 self.fan_out(id, now);
+            } else if let Some(id) = self.to_count.pop() {
+                self.plan_presence(id, now);
             } else {
                 return None;
             }
@@ -373,7 +382,7 @@ impl Shard {
             Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
             Answer::Inbox(result) => self.fetched(ticket.stream, result, now),
             Answer::PresenceTaken => self.presence_reported(ticket.stream, now),
-            Answer::Released => {}
+            Answer::Released => self.resigned(ticket.stream),
         }
     }
 }

@@ -79,6 +79,16 @@ impl Role {
     }
 }
 
+/// Whether a leader that shuts down has given the stream back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Resignation {
+    #[default]
+    None,
+    /// The edge is being told.
+    Asked,
+    Done,
+}
+
 /// A stream, from the first session that names it.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -96,6 +106,7 @@ pub(crate) struct Stream {
     /// The incarnation that the epoch is acquired as, if it is not the relay's own.
     pub fresh: Option<Incarnation>,
     pub acquire_epoch: Retry,
+    pub resignation: Resignation,
     /// Since when nobody uses it.
     pub idle_since: Option<Instant>,
     /// Who is there.
@@ -119,6 +130,7 @@ impl Stream {
             lost: None,
             fresh: None,
             acquire_epoch: Retry::default(),
+            resignation: Resignation::default(),
             idle_since: None,
             presence: StreamPresence::default(),
             scheduled: None,
@@ -134,6 +146,15 @@ impl Stream {
     /// Messages that this shard has to commit.
     pub(crate) fn uncommitted(&self) -> u64 {
         self.role.leader().map_or(0, Leadership::uncommitted)
+    }
+
+    /// Messages that the follower which is furthest behind was not sent yet.
+    pub(crate) fn link_lag(&self) -> u64 {
+        let Some(view) = self.role.view() else {
+            return 0;
+        };
+        let links = self.downstreams.values();
+        links.map(|link| link.lag(view.replay.end())).max().unwrap_or(0)
     }
 
     /// Whether all that was accepted from its sessions is committed.

@@ -3,10 +3,12 @@
 pub(crate) mod addresses;
 mod bundles;
 pub(crate) mod certificate;
+pub(crate) mod clock;
 pub(crate) mod edge_client;
 pub(crate) mod edge_status;
 mod feature_support;
 mod ice_tcp_listeners;
+mod links;
 pub(crate) mod metrics;
 pub(crate) mod options;
 pub(crate) mod shard_links;

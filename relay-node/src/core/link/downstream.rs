@@ -122,6 +122,11 @@ impl Downstream {
         self.cursor.is_some()
     }
 
+    /// Messages below `end` that it was not sent yet.
+    pub(crate) fn lag(&self, end: Seq) -> u64 {
+        self.cursor.map_or(0, |cursor| end.0.saturating_sub(cursor.0))
+    }
+
     /// Sends what is new, as far as there is credit.
     pub(crate) fn pump(&mut self, fan: &Fan, committed: Seq, send: &mut impl FnMut(DownFrame)) -> u64 {
         let Some(mut cursor) = self.cursor else {

@@ -21,6 +21,33 @@ pub(crate) enum LinkFrame {
     Down(DownFrame),
 }
 
+impl LinkFrame {
+    /// Bytes that it counts for while it waits to be sent.
+    pub(crate) fn weight(&self) -> usize {
+        let contents = match self {
+            Self::Up(UpFrame::Publish(forwarded)) => {
+                forwarded.bytes() + forwarded.payloads.len() * size_of::<Bytes>()
+            }
+            Self::Down(DownFrame::Messages { messages, .. }) => {
+                messages.iter().map(EncodedMessage::len).sum::<usize>()
+            }
+            Self::Down(DownFrame::Notice(notice)) => notice.bytes(),
+            Self::Up(UpFrame::Here(presence)) => presence_bytes(presence),
+            Self::Down(DownFrame::Presence(presence)) => presence_bytes(presence),
+            Self::Up(_) | Self::Down(_) => 0,
+        };
+        contents + size_of::<Self>()
+    }
+
+    /// Whether nothing comes behind it.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(UpFrame::Unfollow) | Self::Down(DownFrame::Ended(_))
+        )
+    }
+}
+
 /// From the lower end, which follows.
 #[derive(Debug, Clone)]
 pub(crate) enum UpFrame {
@@ -49,6 +76,8 @@ pub(crate) struct Follow {
     pub credit: u32,
     /// Whose share of streams the upper end takes it from, if it does not have the stream yet.
     pub network: Option<Network>,
+    /// The epoch under which the edge let another relay follow; `None` for a shard of this relay.
+    pub granted: Option<Epoch>,
 }
 
 /// Who publishes through the link.

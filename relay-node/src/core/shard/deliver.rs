@@ -16,7 +16,6 @@ use streamchain_protocol::wire::{Notice, NoticeEvent, Omitted};
 impl Shard {
     /// Sends every peer of a stream what is new.
     pub(super) fn fan_out(&mut self, id: ShortId, now: Now) {
-        self.plan_presence(id, now);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -70,6 +69,7 @@ impl Shard {
             }
         }
         self.close_batch(id, now);
+        self.resign_if_done(id);
         self.schedule_stream(id);
     }
 

@@ -252,23 +252,20 @@ impl Shard {
         }
     }
 
-    /// The link to the other end is gone, and all that was on its way.
-    pub(crate) fn handle_link_lost(&mut self, peer: LinkPeer, now: Now) {
-        let streams: Vec<ShortId> = self.streams.keys().copied().collect();
-        for id in streams {
-            let Some(stream) = self.streams.get_mut(&id) else {
-                continue;
-            };
-            if stream.downstreams.contains_key(&peer) {
-                self.end_link(id, peer);
-                self.rest_if_unused(id, now);
-            } else if stream
-                .role
-                .follower_mut()
-                .is_some_and(|following| following.peer == peer)
-            {
-                self.upstream_lost(id, now);
-            }
+    /// The link of a stream to the other end is gone, and all that was on its way.
+    pub(crate) fn handle_link_lost(&mut self, id: ShortId, peer: LinkPeer, now: Now) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if stream.downstreams.contains_key(&peer) {
+            self.end_link(id, peer);
+            self.rest_if_unused(id, now);
+        } else if stream
+            .role
+            .follower_mut()
+            .is_some_and(|following| following.peer == peer)
+        {
+            self.upstream_lost(id, now);
         }
     }
 

@@ -21,11 +21,11 @@ const REPORTS: Quota = Quota::new(MAX_PRESENCE_REPORTS_PER_S, 1_000);
 const NS_PER_MS: u64 = 1_000_000;
 
 impl Shard {
-    /// Sessions of a stream or those who follow it have come, gone or changed.
+    /// Sessions of a stream or those who follow it have come, gone or changed. It costs next to nothing, however often.
     pub(super) fn touch_presence(&mut self, id: ShortId) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.presence.touch();
-            self.queue_stream(id);
+        let stream = self.streams.get_mut(&id);
+        if stream.is_some_and(|stream| stream.presence.touch()) {
+            self.to_count.push(id);
         }
     }
 
@@ -140,7 +140,9 @@ impl Shard {
         if to_all {
             stream.presence.sent_to_all(asking, now.instant);
         }
-        self.queue_stream(id);
+        if !stream.downstreams.is_empty() {
+            self.queue_stream(id);
+        }
     }
 
     /// The edge has answered a report.

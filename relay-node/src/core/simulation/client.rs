@@ -188,7 +188,7 @@ impl Client {
                     self.index
                 );
                 assert_eq!(seq.0, self.cursor, "client {}: order", self.index);
-                edge.hear(epoch, seq, payload);
+                edge.received(epoch, seq, payload);
                 self.cursor += 1;
                 self.is_fed = true;
             }

@@ -82,6 +82,11 @@ impl Edge {
         }
     }
 
+    /// Who leads.
+    pub(super) fn leader(&self) -> Option<Run> {
+        self.leader.map(|(leader, _)| leader)
+    }
+
     fn leads(&self, asker: Run, epoch: Epoch) -> Result<(), EdgeError> {
         let is_leader = self.leader.is_some_and(|(leader, _)| leader == asker);
         match is_leader && epoch == Epoch(self.epoch) {
@@ -164,8 +169,8 @@ impl Edge {
         Ok(answer(committed))
     }
 
-    /// A client received a message.
-    pub(super) fn hear(&mut self, epoch: Epoch, seq: Seq, payload: &[u8]) {
+    /// A client has received a message.
+    pub(super) fn received(&mut self, epoch: Epoch, seq: Seq, payload: &[u8]) {
         let heard = self
             .heard
             .entry((epoch.0, seq.0))

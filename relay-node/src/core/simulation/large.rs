@@ -29,8 +29,8 @@ struct Weather {
     behind: usize,
     /// How many relays are parted from all others, when, and for how long, milliseconds.
     parted: (usize, u64, u64),
-    /// Relays that die, and when.
-    deaths: Vec<(usize, u64)>,
+    /// Relays that die or leave, and when.
+    deaths: Vec<(usize, u64, bool)>,
 }
 
 fn weather() -> impl Strategy<Value = Weather> {
@@ -40,7 +40,7 @@ fn weather() -> impl Strategy<Value = Weather> {
         prop::collection::vec(latency, RELAYS),
         (0..RELAYS, 0..RELAYS),
         (1..15_usize, 2_000..20_000_u64, 500..8_000_u64),
-        prop::collection::vec((0..RELAYS, 1_000..60_000_u64), 0..4),
+        prop::collection::vec((0..RELAYS, 1_000..60_000_u64, any::<bool>()), 0..4),
     )
         .prop_map(
             |(loss_per_mille, latencies, (slow, behind), parted, deaths)| Weather {
@@ -62,12 +62,10 @@ fn timetable(weather: &Weather, clients: usize) -> Vec<(u64, Fault)> {
         all.push((at, Fault::Isolate(relay)));
     }
     all.push((at + length, Fault::Heal));
-    all.extend(
-        weather
-            .deaths
-            .iter()
-            .map(|(relay, at)| (*at, Fault::Restart(*relay))),
-    );
+    all.extend(weather.deaths.iter().map(|(relay, at, leaves)| match leaves {
+        true => (*at, Fault::Leave(*relay)),
+        false => (*at, Fault::Restart(*relay)),
+    }));
     let moves = clients * MOVES;
     let wait = |index: usize| 1_000 + (RUN_MS - 2_000) * index as u64 / moves as u64;
     all.extend((0..moves).map(|index| (wait(index), Fault::Move(index % clients))));

@@ -21,6 +21,7 @@ const CLIENTS: usize = 9;
 fn faults() -> impl Strategy<Value = Vec<(u16, Fault)>> {
     let fault = prop_oneof![
         3 => (0..RELAYS).prop_map(Fault::Restart),
+        2 => (0..RELAYS).prop_map(Fault::Leave),
         3 => (0..RELAYS, 0..RELAYS).prop_map(|(one, other)| Fault::Part(one, other)),
         2 => Just(Fault::Heal),
         2 => (0..CLIENTS).prop_map(Fault::Move),
@@ -112,6 +113,32 @@ fn sessions_of_surviving_relays_go_on_when_the_leader_dies() {
         all > 0,
         "some clients were at relays that followed the one that died"
     );
+}
+
+#[test]
+fn a_leader_that_leaves_is_replaced_before_its_links_break() {
+    let mut world = World::new(3, small(&[1, 1, 1], 0), &parts());
+    world.pass(Duration::from_millis(100));
+    world.fault(Fault::Publish(20));
+    world.pass(Duration::from_millis(200));
+    let leader = world.edge.leader().unwrap();
+    world.fault(Fault::Leave(leader.relay));
+    world.pass(Duration::from_millis(150));
+    assert_ne!(
+        world.edge.leader().unwrap().relay,
+        leader.relay,
+        "a follower leads now"
+    );
+    assert_eq!(world.edge.epoch, 2);
+    world.fault(Fault::Publish(3));
+    world.settle();
+    let elsewhere = |client: &&client::Client| client.second_welcomes > 0;
+    let went_on: Vec<_> = world.clients.iter().filter(elsewhere).collect();
+    assert!(
+        !went_on.is_empty(),
+        "sessions at the other relays have a second welcome"
+    );
+    assert!(went_on.iter().all(|client| client.reconnects == 0));
 }
 
 #[test]

@@ -34,6 +34,8 @@ const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
 /// How long it takes at most until all know who is there, once nothing changes: a second each to count at a follower and at the
 /// leader, and the ways between.
 const PRESENCE_SETTLES: Duration = Duration::from_secs(20);
+/// How long a relay that shuts down goes on.
+const LEAVING: Duration = Duration::from_millis(400);
 /// Incoming links have numbers from here on, outgoing ones below.
 const INCOMING: u64 = 1 << 63;
 /// Small, so that followers that lie behind get gaps.
@@ -91,6 +93,8 @@ enum Event {
     /// A shard's sessions are handed what they were sent.
     Collect(Place),
     Confirm(usize),
+    /// A run of a relay that shuts down is over, if it has not died before.
+    Gone(Run),
 }
 
 /// Where a client's session is: relay, shard and key.
@@ -387,7 +391,9 @@ impl World {
                 let peer = LinkPeer::Shard(from);
                 self.hand_over(place, |shard| shard.handle_link(peer, message, now));
             }
-            Event::LinkLost(place, peer) => self.hand_over(place, |shard| shard.handle_link_lost(peer, now)),
+            Event::LinkLost(place, peer) => {
+                self.hand_over(place, |shard| shard.handle_link_lost(STREAM, peer, now))
+            }
             Event::Answered(place, ticket, answer) => {
                 self.hand_over(place, |shard| shard.handle_answer(ticket, answer, now));
             }
@@ -409,6 +415,8 @@ impl World {
             Event::ToClient(..) => {}
             Event::Reconnect(client) if self.seats[client].is_none() => self.seat(client),
             Event::Reconnect(_) => {}
+            Event::Gone(run) if self.run_of(run.relay) == run => self.fault(Fault::Restart(run.relay)),
+            Event::Gone(_) => {}
             Event::Collect(place) => self.collect(place),
             Event::Confirm(relay) => {
                 for shard in 0..self.network.shards {

@@ -1,7 +1,8 @@
 //! What happens to relays, links and clients.
 
 use super::links::Link;
-use super::{Event, Seat, World};
+use super::{Event, LEAVING, Seat, World};
+use crate::core::Shard;
 use std::time::Duration;
 
 /// What happens to the network.
@@ -9,6 +10,8 @@ use std::time::Duration;
 pub(in super::super) enum Fault {
     /// A relay dies, and another run of it begins.
     Restart(usize),
+    /// A relay shuts down in order, and another run of it begins.
+    Leave(usize),
     /// The links between two relays break, and none comes up.
     Part(usize, usize),
     /// The same between a relay and all others.
@@ -27,6 +30,11 @@ impl World {
     pub(in super::super) fn fault(&mut self, fault: Fault) {
         match fault {
             Fault::Restart(relay) => self.restart(relay),
+            Fault::Leave(relay) => {
+                let shards = 0..self.network.shards;
+                shards.for_each(|shard| self.hand_over((self.run_of(relay), shard), Shard::begin_shutdown));
+                self.plan(LEAVING, Event::Gone(self.run_of(relay)));
+            }
             Fault::Part(one, other) if one != other => self.part(one, other),
             Fault::Part(..) => {}
             Fault::Isolate(relay) => {
