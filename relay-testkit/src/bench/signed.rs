@@ -24,7 +24,7 @@ const SUBSCRIBERS: usize = 100;
 const FAN_OUT_GROUP: usize = 20;
 
 /// How many rounds are compared, in turns, so that a busy moment of the machine is in both.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// Groups of one measurement of the relay's CPU.
 const CHECKED_GROUPS: usize = 400;
