@@ -5,7 +5,7 @@ import { launchChromium } from "../tests/harness/browser.ts";
 import { bareApiPage } from "../tests/harness/pages.ts";
 import { runningSystem } from "../tests/harness/system.ts";
 import { udpEchoTimes } from "./lib/echo.mjs";
-import { median, quantile, ratio, rounded } from "./lib/statistics.mjs";
+import { median, quantile, ratio, repeated, rounded } from "./lib/statistics.mjs";
 
 /**
  * @typedef {import("playwright-core").Page} Page
@@ -16,8 +16,9 @@ const PER_SECOND = 1_000;
 const SECONDS = 10;
 /** A person's pace: each message is a group of its own. */
 const SLOW_PER_SECOND = 20;
-/** How often signed and unsigned messages take turns at each pace. */
-const ROUNDS = 3;
+/** How often signed and unsigned messages take turns at each pace, and for how long: short turns meet the same machine. */
+const ROUNDS = 9;
+const ROUND_SECONDS = 4;
 const WARM_UP_SECONDS = 2;
 const BYTES = 100;
 
@@ -125,30 +126,30 @@ const measure = async (page) => {
  */
 const inTurns = async (page, perSecond) => {
   const warm = perSecond;
-  const count = warm + SECONDS * perSecond;
-  /** @type {{ signed: number[], unsigned: number[] }} */
-  const times = { signed: [], unsigned: [] };
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const kind of /** @type {const} */ (["unsigned", "signed"])) {
-      const stream = `bench-latency-${kind}-${perSecond}`;
-      const pace = { perSecond, count, bytes: BYTES, signed: kind === "signed", stream };
-      times[kind].push(...(await page.evaluate(paced, pace)).slice(warm));
-    }
-  }
-  return times;
+  const count = warm + ROUND_SECONDS * perSecond;
+  const run = async (/** @type {"signed" | "unsigned"} */ kind) => {
+    const stream = `bench-latency-${kind}-${perSecond}`;
+    const pace = { perSecond, count, bytes: BYTES, signed: kind === "signed", stream };
+    return (await page.evaluate(paced, pace)).slice(warm);
+  };
+  return repeated(ROUNDS, async () => ({ unsigned: await run("unsigned"), signed: await run("signed") }));
 };
 
-/** @param {number} perSecond @param {Awaited<ReturnType<typeof inTurns>>} times */
-const signedRows = (perSecond, { signed, unsigned }) =>
+/** @param {number} perSecond @param {Awaited<ReturnType<typeof inTurns>>} rounds */
+const signedRows = (perSecond, rounds) =>
   /** @type {const} */ ([
     ["p50", 0.5],
     ["p99", 0.99],
-  ]).map(([name, q]) => ({
-    figure: `publish → deliver, signed, ${name}, ${perSecond} messages/s of ${BYTES} B`,
-    value: rounded(quantile(signed, q)),
-    unit: "ms",
-    note: ratio(quantile(signed, q), quantile(unsigned, q), "unsigned, in turns with it"),
-  }));
+  ]).map(([name, q]) => {
+    const beside = median(rounds.map(({ signed, unsigned }) => quantile(signed, q) / quantile(unsigned, q)));
+    const unsigned = median(rounds.map((round) => quantile(round.unsigned, q)));
+    return {
+      figure: `publish → deliver, signed, ${name}, ${perSecond} messages/s of ${BYTES} B`,
+      value: rounded(median(rounds.map(({ signed }) => quantile(signed, q)))),
+      unit: "ms",
+      note: `${rounded(beside, 2)} × unsigned (${rounded(unsigned)}), median of ${ROUNDS} turns`,
+    };
+  });
 
 /** @param {string} name @param {number} q @param {Awaited<ReturnType<typeof measure>>} times */
 const row = (name, q, { relayed, direct, echoed }) => ({

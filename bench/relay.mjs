@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { buildRelayTestkit, relayTestkitPath } from "../scripts/lib/build/relay.mjs";
 import { udpEchoTimes } from "./lib/echo.mjs";
-import { quantile, ratio, rounded } from "./lib/statistics.mjs";
+import { median, quantile, ratio, rounded } from "./lib/statistics.mjs";
 
 /**
  * @typedef {{ subscribers: number, deliveriesPerSecond: number, deliveriesPerRelayCpuSecond?: number, published: number,
@@ -17,7 +17,7 @@ import { quantile, ratio, rounded } from "./lib/statistics.mjs";
  * @typedef {{ unsigned: number, signed: number }} Both
  * @typedef {{ bytes: { messages: number, sent: Both, delivered: Both, stored: Both }[],
  *   checks: { messages: number, groups: number, unsignedMicros: number, signedMicros: number, checkMicros: number }[],
- *   messagesInGroup: number, rounds: { unsigned: FanOut, signed: FanOut }[] }} Signed
+ *   messagesInGroup: number, rounds: { unsigned: FanOut, signed: FanOut, unasked: FanOut }[] }} Signed
  */
 
 const SUBSCRIBERS = [1, 10, 100, 1_000];
@@ -92,33 +92,39 @@ const checkRow = ({ messages, groups, unsignedMicros, signedMicros, checkMicros 
   note: `${rounded(signedMicros)} for a group with all that follows, ${rounded(unsignedMicros)} for the same messages unsigned; ${groups} groups`,
 });
 
-/** @param {Signed} signed */
-const signedFanOutRow = ({ messagesInGroup, rounds }) => {
-  const both = /** @type {const} */ (["unsigned", "signed"]).map((kind) => {
-    const runs = rounds.map((round) => round[kind]);
-    const perCpu = runs.map((run) => run.deliveriesPerRelayCpuSecond ?? 0);
-    return {
-      perSecond: quantile(
-        runs.map((run) => run.deliveriesPerSecond),
-        0.5,
-      ),
-      perCpu: quantile(perCpu, 0.5),
-    };
-  });
-  const [unsigned, signed] = /** @type {[typeof both[number], typeof both[number]]} */ (both);
+/** @typedef {"signed" | "unasked"} SignedKind */
+
+/**
+ * The median of the rounds' ratios to the unsigned run of the same round.
+ * @param {Signed["rounds"]} rounds @param {SignedKind} kind @param {(run: FanOut) => number | undefined} of
+ */
+const besideUnsigned = (rounds, kind, of) =>
+  rounded(median(rounds.map((round) => (of(round[kind]) ?? 0) / (of(round.unsigned) ?? 1))), 2);
+
+/**
+ * @param {Signed} signed @param {SignedKind} kind @param {string} to
+ */
+const signedFanOutRow = ({ messagesInGroup, rounds }, kind, to) => {
+  const perSecond = (/** @type {FanOut} */ run) => run.deliveriesPerSecond;
+  const perCpu = (/** @type {FanOut} */ run) => run.deliveriesPerRelayCpuSecond;
   return {
-    figure: `deliveries of ${BYTES} B to ${rounds[0]?.signed.subscribers} subscribers with signatures, ${messagesInGroup} in a group`,
-    value: rounded(signed.perSecond),
+    figure: `deliveries of ${BYTES} B to ${rounds[0]?.signed.subscribers} subscribers ${to}, ${messagesInGroup} in a signed group`,
+    value: rounded(median(rounds.map((round) => perSecond(round[kind])))),
     unit: "/s",
     note: [
-      ratio(signed.perSecond, unsigned.perSecond, "the same unsigned"),
-      `${rounded(signed.perCpu)} per second of the relay's CPU, unsigned ${rounded(unsigned.perCpu)}`,
+      `${besideUnsigned(rounds, kind, perSecond)} × the same unsigned, in turns with it`,
+      `${besideUnsigned(rounds, kind, perCpu)} × per second of the relay's CPU`,
     ].join("; "),
   };
 };
 
 /** @param {Signed} signed */
-const signedRows = (signed) => [...signed.bytes.map(bytesRow), ...signed.checks.map(checkRow), signedFanOutRow(signed)];
+const signedRows = (signed) => [
+  ...signed.bytes.map(bytesRow),
+  ...signed.checks.map(checkRow),
+  signedFanOutRow(signed, "signed", "with signatures"),
+  signedFanOutRow(signed, "unasked", "without signatures"),
+];
 
 const run = async () => {
   await buildRelayTestkit();

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { keccak } from "../src/lib/chain/merkle.ts";
 import { checkProof, parseReceipt } from "../src/lib/chain/receipt.ts";
+import { signInText } from "../src/lib/http/sign-in.ts";
 import { groupLeaf, groupPreimage, groupRoot, rootOfProof } from "../src/lib/signed/group.ts";
 import { authorOf, compress, decompress, keyOfText, keyText } from "../src/lib/signed/point.ts";
 import { checkAuthor } from "../src/lib/signed/receipt-author.ts";
@@ -107,6 +108,24 @@ const node: typeof fetch = async (_, init) => {
   const isTaken = wallet !== undefined && data.includes(wallet.signature.slice(2));
   return Response.json({ jsonrpc: "2.0", id: 1, result: isTaken ? `0x1626ba7e${"00".repeat(28)}` : "0x" });
 };
+
+describe("the text of a sign-in", () => {
+  test("has the form that contracts write", () => {
+    const { receipt } = receipts.find(({ title }) => title === "a wallet's message") as Forgery;
+    const { key, certificate } = receipt.author as { key: Hex; certificate: { message: string } };
+    const text = signInText({
+      domain: "chat.example",
+      address: (receipt.message as { author: Hex }).author,
+      statement: "Write under your name.",
+      uri: "https://chat.example",
+      chainId: 31337,
+      nonce: "0123456789abcdef",
+      issuedAt: new Date("2026-01-01T00:00:00.000Z"),
+      key: keyText(fromHex(key)),
+    });
+    assert.equal(text, certificate.message, "WalletProof.sol proves these vectors");
+  });
+});
 
 describe("the table of forgeries", () => {
   for (const { title, receipt, holds, voucher, stripped } of receipts) {

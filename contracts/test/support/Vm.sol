@@ -55,6 +55,14 @@ interface Vm {
     function publicKeyP256(uint256 secret) external view returns (uint256 x, uint256 y);
     /// @dev Signs with a P-256 secret, always in the same way.
     function signP256(uint256 secret, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
+    /// @dev The account of a secp256k1 secret.
+    function addr(uint256 secret) external pure returns (address account);
+    /// @dev Signs with a secp256k1 secret.
+    function sign(uint256 secret, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    /// @dev Gives an account this code.
+    function etch(address target, bytes calldata code) external;
+    /// @dev Calls of the account that begin with this data are answered with that.
+    function mockCall(address callee, bytes calldata data, bytes calldata answer) external;
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
     function toString(uint256 value) external pure returns (string memory);
     function assertTrue(bool condition, string calldata message) external pure;

@@ -14,11 +14,11 @@
 // `wrong` as above, and "chain" for what is missing, doubled or out of order. With `hidden`, only the records show it: history does
 // not say the producers of messages without signatures, so whoever reads that must require signatures.
 
-import { encodeAbiParameters, getAddress, keccak256, slice, stringToHex } from "viem";
+import { getAddress, keccak256, slice, stringToHex } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { doubleHash, keccakText, streamOf, treeOf } from "./messages.mjs";
 import { recordsOf } from "./records.mjs";
-import { groupOf, keyOf, pointOf, sign, ZERO } from "./signed.mjs";
+import { groupOf, keyOf, sign, ZERO } from "./signed.mjs";
 
 /** @typedef {import("./messages.mjs").Hex} Hex */
 
@@ -427,44 +427,3 @@ export const forgeries = async () => {
     streams: streams(certificates),
   };
 };
-
-const SIGNATURE = [
-  ["x", "bytes32"],
-  ["y", "bytes32"],
-  ["r", "bytes32"],
-  ["s", "bytes32"],
-  ["producer", "bytes16"],
-  ["producerSeq", "uint64"],
-  ["first", "uint64"],
-  ["count", "uint32"],
-  ["previous", "bytes32"],
-  ["path", "bytes32[]"],
-];
-
-/**
- * The receipts with an author's part as what `AuthorProof` takes: abi.encode(stream, author, payloadHash, signature). Proven are those
- * that hold and whose author is the key.
- * @param {Awaited<ReturnType<typeof forgeries>>} table
- */
-export const authorClaims = ({ receipts }) => ({
-  claims: receipts
-    .filter(({ receipt }) => receipt.author)
-    .map(({ title, receipt, holds, voucher }) => {
-      const { key, producer, producerSeq, group, signature } = receipt.author;
-      const { first, count, previous, proof } = group;
-      const [r, s] = [slice(signature, 0, 32), slice(signature, 32)];
-      const numbers = { producerSeq: BigInt(producerSeq), first: BigInt(first), count };
-      const signed = { ...pointOf(key), r, s, producer, ...numbers, previous, path: proof };
-      const { author, payload, erased } = receipt.message;
-      const encoded = encodeAbiParameters(
-        [
-          { type: "bytes32" },
-          { type: "address" },
-          { type: "bytes32" },
-          { type: "tuple", components: SIGNATURE.map(([name, type]) => ({ name, type })) },
-        ],
-        [receipt.stream.id, author, erased ? erased.digest : keccak256(payload), signed],
-      );
-      return { title, proven: holds && voucher === "self", encoded };
-    }),
-});

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Writes merkle.json and rounds.json: Merkle roots and proofs computed by OpenZeppelin's own JavaScript library, for
 // every part of StreamChain (Solidity, Rust, TypeScript) to check its arithmetic against; and signed.json and
-// forgeries.json: signed messages, and what no verifier may take for one (author-claims.json: as the contract takes it).
+// forgeries.json: signed messages, and what no verifier may take for one (author-claims.json and wallet-claims.json: as contracts take it).
 //
 //   node contracts/test/vectors/generate.mjs           writes the files beside this one
 //   node contracts/test/vectors/generate.mjs --check   exits 1 when a file differs from what would be written
@@ -17,7 +17,8 @@
 // cases, in the order of `runs`; `setPath` is a run's path in it.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { authorClaims, forgeries } from "./forgeries.mjs";
+import { authorClaims, walletClaims } from "./claims.mjs";
+import { forgeries } from "./forgeries.mjs";
 import { doubleHash, runOf, streamOf, treeOf } from "./messages.mjs";
 import { roundVectors } from "./rounds.mjs";
 import { signedVectors } from "./signed.mjs";
@@ -87,6 +88,7 @@ const FILES = [
   written("signed.json", "signed.mjs", signedVectors()),
   written("forgeries.json", "forgeries.mjs", table),
   written("author-claims.json", "forgeries.mjs", authorClaims(table)),
+  written("wallet-claims.json", "claims.mjs", walletClaims(table)),
 ];
 
 for (const { file, text } of FILES) {

@@ -27,24 +27,40 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Most messages that the publisher is ahead of the slowest subscriber, so that nobody gets a gap.
 const WINDOW: u64 = 512;
 
-/// As many messages as go through to this many subscribers, so many in a turn of the publisher; with signatures, each turn is a group
-/// and every subscriber asks for its signature.
+/// Groups that are signed before the clock runs: more than go through.
+const SIGNED_AHEAD: usize = 5_000;
+
+/// What is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Messages that nobody signed.
+    Unsigned,
+    /// Signed groups, to subscribers who ask for signatures.
+    Signed,
+    /// Signed groups, to subscribers who do not ask.
+    SignedUnasked,
+}
+
+/// As many messages as go through to this many subscribers, so many in a turn of the publisher; if they are signed, each turn is a group.
 pub(super) async fn deliveries(
     subscribers: usize,
     args: &BenchArgs,
     turn: usize,
-    signs: bool,
+    kind: Kind,
 ) -> Result<Value> {
     let relay = BenchRelay::start().await?;
     let connecting = Instant::now();
     let mut load = Load::new(&relay);
-    load.ask_for_signatures(signs);
+    load.ask_for_signatures(kind == Kind::Signed);
     load.join(subscribers, CONNECT_TIMEOUT).await?;
     let connected = connecting.elapsed();
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
+    if kind != Kind::Unsigned {
+        publisher.sign_ahead(SIGNED_AHEAD, turn, args.payload)?;
+    }
     let (start, cpu, before) = (Instant::now(), relay.cpu(), load.delivered());
     let end = start + Duration::from_secs(args.seconds);
-    publish_until(end, &mut publisher, &load, (turn, args.payload, signs)).await?;
+    publish_until(end, &mut publisher, &load, (turn, args.payload, kind)).await?;
     let (elapsed, delivered) = (start.elapsed().as_secs_f64(), load.delivered() - before);
     let busy = relay.cpu().zip(cpu).map(|(now, then)| (now - then).as_secs_f64());
     Ok(json!({
@@ -62,12 +78,15 @@ pub(super) async fn publish_until(
     end: Instant,
     publisher: &mut Member,
     load: &Load<'_>,
-    (turn, payload, signs): (usize, usize, bool),
+    (turn, payload, kind): (usize, usize, Kind),
 ) -> Result<()> {
     while Instant::now() < end {
         let ahead = publisher.published() - load.slowest();
         if ahead < WINDOW && publisher.unsent() < 64 {
-            publisher.publish_together(turn, payload, signs)?;
+            match kind {
+                Kind::Unsigned => (0..turn).for_each(|_| publisher.publish(payload)),
+                Kind::Signed | Kind::SignedUnasked => publisher.publish_signed(turn)?,
+            }
             publisher.run_once().await?;
         } else {
             publisher

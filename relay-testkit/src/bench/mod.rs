@@ -13,7 +13,7 @@ mod relay;
 mod signed;
 
 use anyhow::Result;
-use fan_out::{CONNECT_TIMEOUT, deliveries};
+use fan_out::{CONNECT_TIMEOUT, Kind, deliveries};
 use load::{Load, quantiles};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let latency = latency(args).await?;
         let mut fan_out = Vec::new();
         for subscribers in &args.subscribers {
-            fan_out.push(deliveries(*subscribers, args, TURN, false).await?);
+            fan_out.push(deliveries(*subscribers, args, TURN, Kind::Unsigned).await?);
         }
         let flood = flood::beside_a_flood(CONNECT_TIMEOUT, args.payload).await?;
         let signed = signed::signed(args).await?;

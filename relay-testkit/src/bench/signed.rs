@@ -1,6 +1,6 @@
 //! What signatures cost the relay and the line: the same messages, in groups and without.
 
-use super::fan_out::{BenchArgs, CONNECT_TIMEOUT, deliveries};
+use super::fan_out::{BenchArgs, CONNECT_TIMEOUT, Kind, deliveries};
 use super::load::Member;
 use super::relay::BenchRelay;
 use crate::signing::{GroupSigner, SigningKey};
@@ -24,7 +24,7 @@ const SUBSCRIBERS: usize = 100;
 const FAN_OUT_GROUP: usize = 20;
 
 /// How many rounds are compared, in turns, so that a busy moment of the machine is in both.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// Groups of one measurement of the relay's CPU.
 const CHECKED_GROUPS: usize = 400;
@@ -41,9 +41,10 @@ pub(super) async fn signed(args: &BenchArgs) -> Result<Value> {
     }
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let plain = deliveries(SUBSCRIBERS, args, FAN_OUT_GROUP, false).await?;
-        let signed = deliveries(SUBSCRIBERS, args, FAN_OUT_GROUP, true).await?;
-        rounds.push(json!({ "unsigned": plain, "signed": signed }));
+        let of = async |kind| deliveries(SUBSCRIBERS, args, FAN_OUT_GROUP, kind).await;
+        let (unsigned, signed) = (of(Kind::Unsigned).await?, of(Kind::Signed).await?);
+        let unasked = of(Kind::SignedUnasked).await?;
+        rounds.push(json!({ "unsigned": unsigned, "signed": signed, "unasked": unasked }));
     }
     Ok(json!({ "bytes": bytes, "checks": checks, "messagesInGroup": FAN_OUT_GROUP, "rounds": rounds }))
 }

@@ -245,7 +245,9 @@ export class StreamClient {
   publish(payload: Bytes): Publication {
     const publication = this.outbox.publish(payload);
     this.#plan();
-    if (!this.outbox.signs) this.direct.published(this.#producer?.id, publication.producerSeq, payload);
+    if (this.outbox.signs || !this.direct.isLinked) return publication;
+    this.outbox.keep(); // as before anything is sent
+    this.direct.published(this.#producer?.id, publication.producerSeq, payload);
     return publication;
   }
 

@@ -5,7 +5,8 @@
 // publication is stored by the committed mark of the epoch that gave its seq, or by an answer of the edge.
 
 import type { FollowedState } from "../http/event-follower.ts";
-import type { Outbox, WelcomeOutcome } from "../publish/outbox.ts";
+import type { Outbox } from "../publish/outbox.ts";
+import type { WelcomeOutcome } from "../publish/welcome.ts";
 import { Feed } from "../read/feed.ts";
 import type { Progress } from "../read/progress.ts";
 import { type SubscribeOptions, Subscription, type SubscriptionSource } from "../read/subscription.ts";

@@ -92,6 +92,11 @@ export class DirectChannels {
     this.#inbox.close();
   }
 
+  /** Whether there is a channel to another browser, or one is being opened. */
+  get isLinked(): boolean {
+    return this.#links.size > 0;
+  }
+
   /** Sends a message published here to every browser with a channel. */
   published(producer: Uint8Array | undefined, producerSeq: number, payload: Uint8Array): void {
     if (producer === undefined || producerSeq < 0 || this.#links.size === 0) return;

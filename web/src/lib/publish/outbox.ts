@@ -6,6 +6,8 @@
 // or when its promises reject; then its kept copy is gone too. The relay and the edge drop what they already have, by
 // `producer_seq`, so sending again is safe.
 //
+// What is to be kept is written before it is sent, and while the browser signs it.
+//
 // Where the producer signs, messages are sent in groups as they were signed: the signed ones come first among `#waiting`,
 // whole groups, and a group that is sent again is the same bytes.
 
@@ -19,27 +21,14 @@ import {
 } from "../limits.ts";
 import type { Marks } from "../marks.ts";
 import type { Bytes } from "../wire/bytes.ts";
+import { endOfTurn } from "./end-of-turn.ts";
 import { Followed } from "./followed.ts";
 import { groupMessage, type NextMessage, publishMessages } from "./next-message.ts";
 import type { Producer } from "./producer.ts";
 import { Publication, type SealedGroup } from "./publication.ts";
 import { isChained, restoreMessages } from "./restore.ts";
 import { Sealer, type Signing, unsignedError } from "./sealer.ts";
-
-/** The outcome of a welcome for the producer. */
-export type WelcomeOutcome =
-  /** Relay and page agree on what is stored: send what waits. */
-  | "in-step"
-  /** They disagree: the page has a new producer id, and must send `hello` again. */
-  | "renewed";
-
-/** What a relay takes of this session. */
-export interface TakenMessages {
-  /** Whether it takes signed groups. */
-  readonly groups: boolean;
-  /** Whether the stream takes nothing else. */
-  readonly signedOnly: boolean;
-}
+import type { TakenMessages, WelcomeOutcome } from "./welcome.ts";
 
 /** The messages that wait for storage, and the stored ones that are followed to their anchor. */
 export class Outbox {
@@ -53,6 +42,7 @@ export class Outbox {
   #bytes = 0;
   #sent = 0; // the first #sent of #waiting were sent in this session
   #answered = 0; // the first #answered of #waiting were answered in this session
+  readonly #planKeep = endOfTurn(() => this.keep());
   #payloadLimit = MAX_PAYLOAD_BYTES;
   /** The text of the key that is to sign what is published. */
   #key: string | undefined;
@@ -111,20 +101,29 @@ export class Outbox {
   }
 
   #unsealed(skipped: number): readonly Publication[] {
-    const first = this.#waiting.findIndex(({ control }) => control.group === null);
-    return first < 0 ? [] : this.#waiting.slice(first + skipped, first + skipped + MAX_GROUP_MESSAGES);
+    const first = this.#waiting.findIndex(({ control }) => control.group === null) + skipped;
+    return first < skipped ? [] : this.#waiting.slice(first, first + MAX_GROUP_MESSAGES);
   }
 
   #sealed(group: SealedGroup, digest: Bytes): void {
     const producer = this.#producer as Producer;
-    if (!producer.sealed(group, digest, group.publications[0]?.kept ?? false)) this.#keepNone();
+    this.keep();
+    const isKept = group.publications.every(({ control }) => control.kept);
+    if (!isKept) this.#unkeep(group.publications); // a later page could not send a part of it
+    if (!producer.sealed(group, digest, isKept)) this.#unkeep(this.#waiting);
     for (const { control } of group.publications) control.group = group;
     this.#onSealed(group, producer.id);
   }
 
-  /** Nothing that waits is kept any longer. */
-  #keepNone(): void {
-    for (const { control } of this.#waiting) {
+  /** Has the storage keep what was published; what it has no room for is not kept, nor is what comes behind. */
+  keep(): void {
+    const from = this.#producer?.write();
+    if (from !== undefined) this.#unkeep(this.#waiting.filter(({ producerSeq }) => producerSeq >= from));
+  }
+
+  /** Nothing of these is kept any longer. */
+  #unkeep(publications: readonly Publication[]): void {
+    for (const { control } of publications) {
       this.#producer?.drop(control.producerSeq);
       control.kept = false;
     }
@@ -167,7 +166,7 @@ export class Outbox {
         retryable: true,
       });
     }
-    const publication = new Publication(payload);
+    const publication = new Publication(payload, () => this.keep());
     this.#assignSeq(publication, this.#waiting.at(-1));
     this.#push(publication);
     return publication;
@@ -176,10 +175,12 @@ export class Outbox {
   /** A message is kept only behind one that is kept: a page that finds a gap could not tell what was sent. */
   #assignSeq(publication: Publication, before: Publication | undefined): void {
     if (this.#producer === null) return;
-    const { producerSeq, kept } = this.#producer.take(publication.payload, before?.kept ?? true);
-    if (before?.kept && !this.#producer.keeps) this.#keepNone();
+    const wasKept = before?.control.kept ?? true;
+    const { producerSeq, kept } = this.#producer.take(publication.payload, wasKept);
+    if (before !== undefined && wasKept && !this.#producer.keeps) this.#unkeep(this.#waiting);
     publication.control.producerSeq = producerSeq;
     publication.control.kept = kept;
+    this.#planKeep();
   }
 
   #push(publication: Publication): void {
@@ -207,7 +208,7 @@ export class Outbox {
   /** The producer has an author, under whom the messages are sent: they stay kept only if the storage says so. */
   bound(): void {
     const producer = this.#producer;
-    if (producer !== null && !producer.keeps) this.#keepNone();
+    if (producer !== null && !producer.keeps) this.#unkeep(this.#waiting);
   }
 
   /** Sets the largest payload that the session takes, in bytes. */
@@ -298,8 +299,9 @@ export class Outbox {
     return this.#waiting[0]?.control.group ?? null;
   }
 
-  /** A message is being sent by HTTP. */
+  /** A message is about to be sent. */
   markSent({ control }: Publication): void {
+    this.keep();
     control.inFlight = true;
     if (control.state === "queued") control.state = "sent";
   }
@@ -416,9 +418,8 @@ export class Outbox {
 
   /** Everything below `committed` that the relay of this epoch accepted is stored. */
   committed(committed: number): void {
-    while (this.#waiting[0]?.seq != null && this.#waiting[0].seq < committed) {
-      this.#store(this.#waiting[0], committed);
-    }
+    for (let first = this.#waiting[0]; first?.seq != null && first.seq < committed; first = this.#waiting[0])
+      this.#store(first, committed);
   }
 
   /** Removes the first waiting message, as stored. */
@@ -456,7 +457,8 @@ export class Outbox {
 
   /** The connection is closed by its caller: kept messages are left to a later page, the others fail. */
   leave(error: StreamChainError): void {
-    this.#waiting = this.#waiting.filter(({ kept }) => !kept);
+    this.keep();
+    this.#waiting = this.#waiting.filter(({ control }) => !control.kept);
     this.fail(error);
   }
 
@@ -467,6 +469,7 @@ export class Outbox {
 
   /** Messages that are published now wait for another producer. */
   detach(): void {
+    this.keep();
     this.#producer = null;
   }
 
@@ -481,10 +484,7 @@ export class Outbox {
 
   #failAll(error: StreamChainError, mayBeStored: (publication: Publication) => boolean): void {
     const failed = this.#waiting;
-    this.#waiting = [];
-    this.#bytes = 0;
-    this.#sent = 0;
-    this.#answered = 0;
+    [this.#waiting, this.#bytes, this.#sent, this.#answered] = [[], 0, 0, 0];
     // What was not signed was not sent: its numbers are given again, or the next group would not follow the last.
     if (this.signs) this.#producer?.rewindTo(this.#producer.chain.next);
     const text = `${error.message}; the message was sent before, and may be stored`;

@@ -4,8 +4,7 @@
 // - One page uses a producer id at a time, because it is used only under its shared lock, which the browser frees when
 //   the page ends.
 // - A `producer_seq` never names two different messages, because the next one is written to storage before its message
-//   is sent.
-//
+//   is sent. What one turn publishes is written together (`write`), at its end at the latest.
 // - An id is used by one author only, whose address is kept with it: another author's messages under it would be others.
 //
 // - The ids of a signing key are apart from those that nothing is signed under: a producer is signed from its number 0 on,
@@ -16,8 +15,19 @@
 
 import { MAX_KEPT_BYTES, MAX_TRIED_PRODUCERS, PRODUCER_LOCK_WAIT_MS } from "../limits.ts";
 import type { Platform, SharedLocks, TextStorage } from "../platform.ts";
-import { NO_GROUP } from "../signed/group.ts";
 import { type Bytes, fromBase64, type Hex, toBase64, toHex } from "../wire/bytes.ts";
+import {
+  authorIn,
+  authorKey,
+  type ChainEnd,
+  chainIn,
+  chainKey,
+  groupKey,
+  groupsIn,
+  keysOf,
+  type SealedHeader,
+  START,
+} from "./kept-groups.ts";
 
 /** Prefix of all keys of producers that sign nothing; the number is the version of the kept format. */
 const PREFIX = "streamchain:1";
@@ -28,23 +38,6 @@ const SIGNED_PREFIX = "streamchain:2";
 interface KeptMessage {
   readonly producerSeq: number;
   readonly payload: Bytes;
-}
-
-/** A group that was signed, without its messages. */
-export interface SealedHeader {
-  /** The `producer_seq` of its first message. */
-  readonly first: number;
-  readonly count: number;
-  readonly previous: Bytes;
-  readonly signature: Bytes;
-}
-
-/** The end of a producer's chain of groups. */
-export interface ChainEnd {
-  /** The `producer_seq` that the next group begins with. */
-  readonly next: number;
-  /** The digest of the last group. */
-  readonly digest: Bytes;
 }
 
 /** Where the ids of a stream are kept that this key signs for, or that nothing is signed under. */
@@ -59,7 +52,7 @@ const scopeOf = (origin: string, stream: string, key: string | undefined): Scope
   key,
 });
 
-const START: ChainEnd = { next: 0, digest: NO_GROUP };
+const baseOf = ({ name }: Scope, id: Uint8Array): string => `${name}:${toHex(id).slice(2)}`;
 
 /** The producer id of one page on one stream, and the messages kept under it. */
 export class Producer {
@@ -73,7 +66,13 @@ export class Producer {
   /** Whether the storage says whose id it is. */
   #isMarked: boolean;
   #next: number;
+  /** Whether the storage has the next number. */
+  #isNextWritten = true;
   #keptSizes = new Map<number, number>();
+  /** The messages that are to be kept and are not in the storage yet. */
+  readonly #unwritten = new Map<number, Uint8Array>();
+  /** Where the next number is kept, and what all other keys of the id begin with. */
+  #base = "";
   #keptBytes = 0;
   /** The storage has no room for what other pages must know of the id. */
   #isAbandoned = false;
@@ -88,6 +87,7 @@ export class Producer {
     this.#place = place;
     this.#scope = place(key);
     this.#id = id;
+    this.#base = baseOf(this.#scope, id);
     this.#free = free;
     this.#author = authorIn(this.#storage, this.#key());
     this.#isMarked = this.#author !== undefined;
@@ -173,8 +173,7 @@ export class Producer {
   }
 
   #key(producerSeq?: number): string {
-    const base = `${this.#scope.name}:${toHex(this.#id).slice(2)}`;
-    return producerSeq === undefined ? base : `${base}:${producerSeq}`;
+    return producerSeq === undefined ? this.#base : `${this.#base}:${producerSeq}`;
   }
 
   /** Messages that an earlier page left, in order. A broken entry is deleted. */
@@ -205,18 +204,34 @@ export class Producer {
   }
 
   /**
-   * Gives a message its `producer_seq` and keeps it if it may; `kept` is false too when the storage has no room. Where it has
-   * none for the next number, nothing is kept any longer: another page would give the number to another message.
+   * Gives a message its `producer_seq`; `kept` is whether `write` is to keep it: if it may be, and the bound has room.
    */
   take(payload: Uint8Array, mayKeep: boolean): { producerSeq: number; kept: boolean } {
     const producerSeq = this.#next++;
-    const next = this.#isAbandoned || this.#write(this.#key(), String(this.#next));
-    if (!next && this.#storage !== null) this.#abandon();
-    if (!mayKeep || !next || !this.keeps || this.#keptBytes + payload.length > MAX_KEPT_BYTES)
-      return { producerSeq, kept: false };
-    if (!this.#write(this.#key(producerSeq), toBase64(payload))) return { producerSeq, kept: false };
+    this.#isNextWritten = false;
+    const hasRoom = this.#keptBytes + payload.length <= MAX_KEPT_BYTES;
+    if (!mayKeep || this.#storage === null || !hasRoom || !this.keeps) return { producerSeq, kept: false };
+    this.#unwritten.set(producerSeq, payload);
     this.#count(producerSeq, payload.length);
     return { producerSeq, kept: true };
+  }
+
+  /**
+   * Writes the next number and the messages that are to be kept; the messages that were taken since the last time may be sent
+   * after it. Returns the number from which on nothing is kept, since the storage has no room; undefined when all is. Where it has
+   * none for the next number, nothing is kept any longer: another page would give the number to another message.
+   */
+  write(): number | undefined {
+    if (this.#isNextWritten) return undefined;
+    this.#isNextWritten = true;
+    if (this.#storage === null || this.#isAbandoned) return undefined;
+    const messages = [...this.#unwritten];
+    this.#unwritten.clear();
+    if (!this.#write(this.#key(), String(this.#next))) {
+      this.#abandon();
+      return 0;
+    }
+    return messages.find(([seq, payload]) => !this.#write(this.#key(seq), toBase64(payload)))?.[0];
   }
 
   /** Nothing of the id stays in the storage, so that no other page uses it. */
@@ -239,7 +254,7 @@ export class Producer {
     if (size === undefined) return;
     this.#keptSizes.delete(producerSeq);
     this.#keptBytes -= size;
-    this.#remove(this.#key(producerSeq));
+    if (!this.#unwritten.delete(producerSeq)) this.#remove(this.#key(producerSeq));
     if (!this.#keptGroups.delete(producerSeq)) return;
     // The record may be the one that says where the chain ends.
     const isChainKept = this.#isAbandoned || this.#writeChain();
@@ -256,7 +271,9 @@ export class Producer {
     this.#isAbandoned = false;
     this.#scope = this.#place(key);
     this.#id = id;
+    this.#base = baseOf(this.#scope, id);
     this.#next = 0;
+    this.#isNextWritten = true;
     this.#chain = START;
     this.#keptGroups.clear();
     this.#isMarked = false;
@@ -301,74 +318,6 @@ interface ProducerParts {
   /** Frees the id for another page. */
   readonly free: () => void;
   readonly keep: boolean;
-}
-
-const authorKey = (key: string): string => `${key}:author`;
-
-const chainKey = (key: string): string => `${key}:chain`;
-
-const groupKey = (key: string, first: number | ""): string => `${key}:g${first}`;
-
-const DIGEST_BYTES = 32;
-const SIGNATURE_BYTES = 64;
-
-/** Bytes of a kept text; undefined when it is not of this length. */
-function keptBytes(text: string | undefined, length: number): Bytes | undefined {
-  try {
-    const bytes = fromBase64(text ?? "");
-    return bytes.length === length ? bytes : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Where the chain ends: behind the last group that is kept, or where it was written that it does. */
-function chainIn(storage: TextStorage | null, key: string): ChainEnd {
-  const [text, digestText] = (storage?.getItem(chainKey(key)) ?? "").split(" ");
-  const digest = keptBytes(digestText, DIGEST_BYTES);
-  const written = Number.isSafeInteger(Number(text)) && digest !== undefined ? { next: Number(text), digest } : START;
-  const last = groupsIn(storage, key).at(-1);
-  const end = last?.digest === undefined ? START : { next: last.first + last.count, digest: last.digest };
-  return end.next > written.next ? end : written;
-}
-
-/** A group as it is kept. */
-interface KeptGroup extends SealedHeader {
-  /** Missing in what an earlier version kept, which wrote the end of the chain with each group. */
-  readonly digest: Bytes | undefined;
-}
-
-function groupsIn(storage: TextStorage | null, key: string): KeptGroup[] {
-  const prefix = groupKey(key, "");
-  return keysOf(storage)
-    .filter((name) => name.startsWith(prefix))
-    .flatMap((name) => readGroup(Number(name.slice(prefix.length)), storage?.getItem(name) ?? "") ?? [])
-    .sort((a, b) => a.first - b.first);
-}
-
-function readGroup(first: number, kept: string): KeptGroup | undefined {
-  const [size, before, signed, own] = kept.split(" ");
-  const count = Number(size);
-  const [previous, signature] = [keptBytes(before, DIGEST_BYTES), keptBytes(signed, SIGNATURE_BYTES)];
-  const isWhole = Number.isSafeInteger(first) && Number.isSafeInteger(count) && count > 0;
-  return isWhole && previous !== undefined && signature !== undefined
-    ? { first, count, previous, signature, digest: keptBytes(own, DIGEST_BYTES) }
-    : undefined;
-}
-
-/** The author that an id is kept with; undefined for one that an earlier version kept. */
-function authorIn(storage: TextStorage | null, key: string): Hex | undefined {
-  const author = storage?.getItem(authorKey(key)) ?? "";
-  return /^0x[0-9a-f]{40}$/.test(author) ? (author as Hex) : undefined;
-}
-
-function keysOf(storage: TextStorage | null): string[] {
-  if (storage === null) return [];
-  try {
-    return Array.from({ length: storage.length }, (_, i) => storage.key(i) ?? "");
-  } catch {
-    return [];
-  }
 }
 
 function rememberInTab(platform: Platform, scope: string, id: Uint8Array): void {

@@ -3,7 +3,7 @@
 import type { StreamChainError } from "../errors.ts";
 import type { MessageState } from "../marks.ts";
 import type { Bytes } from "../wire/bytes.ts";
-import type { SealedHeader } from "./producer.ts";
+import type { SealedHeader } from "./kept-groups.ts";
 
 /** State of a publication: queued here, sent to the relay, the state of the message, or failed. */
 export type PublicationState = "queued" | "sent" | MessageState | "failed";
@@ -47,9 +47,12 @@ export class Publication {
   readonly final: Promise<number | null>;
   /** The part that only the outbox changes. */
   readonly control: PublicationControl;
+  /** Has the storage keep what is to be kept. */
+  readonly #keep: () => void;
 
-  constructor(payload: Bytes) {
+  constructor(payload: Bytes, keep: () => void = () => {}) {
     this.payload = payload;
+    this.#keep = keep;
     this.control = new PublicationControl();
     this.live = this.control.live.promise;
     this.stored = this.control.stored.promise;
@@ -79,6 +82,7 @@ export class Publication {
 
   /** Whether the browser's storage keeps a copy until the message is stored. */
   get kept(): boolean {
+    this.#keep();
     return this.control.kept;
   }
 }
@@ -94,6 +98,7 @@ class PublicationControl {
   formerSeq: number | null = null;
   producerSeq = -1;
   state: PublicationState = "queued";
+  /** Whether the storage keeps it, or is to once it is written. */
   kept = false;
   /** The signed group that it is sent in. */
   group: SealedGroup | null = null;

@@ -11,7 +11,8 @@ import { MAX_COALESCED_BYTES, MAX_GROUP_MESSAGES, MAX_GROUPS_IN_SIGNING } from "
 import { groupDigest, groupPreimage, groupRoot } from "../signed/group.ts";
 import type { Signer } from "../signed/signer.ts";
 import type { Bytes } from "../wire/bytes.ts";
-import type { ChainEnd, Producer } from "./producer.ts";
+import type { ChainEnd } from "./kept-groups.ts";
+import type { Producer } from "./producer.ts";
 import type { Publication, SealedGroup } from "./publication.ts";
 
 /** What groups are signed with, and for which stream and author. */
@@ -39,7 +40,7 @@ function groupOf(messages: readonly Publication[], maxMessages: number): Publica
   for (const message of messages) {
     bytes += message.payload.length;
     const isFull = group.length >= Math.min(maxMessages, MAX_GROUP_MESSAGES) || bytes > MAX_COALESCED_BYTES;
-    if (group.length > 0 && (isFull || message.kept !== group[0]?.kept)) break;
+    if (group.length > 0 && (isFull || message.control.kept !== group[0]?.control.kept)) break;
     if (message.producerSeq < 0) break;
     group.push(message);
   }
