@@ -281,11 +281,11 @@ class Run {
     return next;
   }
 
-  /** Follows the stream's events from its beginning to its end, again and again. */
+  /** Follows the stream's events from its beginning to its end. */
   async follow(): Promise<void> {
     for (let next = 0; !this.#over; ) {
       next = await this.#surely("events", () => this.#readEvents(next));
-      if (next >= this.#how.messages) next = 0;
+      if (next >= this.#how.messages) return;
     }
   }
 
@@ -331,8 +331,8 @@ class Run {
     }
   }
 
-  /** Waits until all that is final is packed, and counts. */
-  async finish(): Promise<Moved> {
+  /** Waits until all that is final is packed. */
+  async packed(): Promise<void> {
     await until("the archive has what is final", async () => {
       const anchored = this.#how.anchor === "own" ? "anchors" : "runs";
       const query = `SELECT sum(s.count) AS n FROM segments s
@@ -341,6 +341,10 @@ class Run {
       return (left?.n ?? 0) * this.#how.bytes < 2 * this.#how.packBytes;
     });
     this.#how.log?.("what is final is in packs");
+  }
+
+  /** Reads all of it once more, and counts. */
+  async finish(): Promise<Moved> {
     assert.equal(await this.readAll(), this.#how.messages);
     const doubled = `SELECT count(*) AS n FROM segments s JOIN packs p ON p.stream = s.stream AND s.first < p.next`;
     const database = await this.edge.database();
@@ -398,14 +402,15 @@ export const moveHistory = async (how: How): Promise<Moved> => {
   const run = new Run(how, await startEdge({ vars: Run.vars(how) }));
   try {
     await run.begin();
-    const beside = Promise.all([run.finalize(), run.read(), run.follow(), run.prove()]);
+    const following = run.follow();
+    const beside = Promise.all([run.finalize(), run.read(), run.prove(), following]);
     beside.catch((error) => how.log?.(String(error)));
     // A failure of those ends the run, and none of them is lost while the others go on.
     await Promise.race([beside, Promise.all([run.store(), run.kill()])]);
-    const moved = await Promise.race([run.finish(), beside.then(() => Promise.reject(new Error("over")))]);
+    await Promise.race([beside, Promise.all([run.packed(), following])]);
     run.end();
     await beside;
-    return moved as Moved;
+    return await run.finish();
   } finally {
     run.end();
     await run.edge.stop();
