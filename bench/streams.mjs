@@ -4,6 +4,7 @@
 import { ChainNode } from "../tests/chain/nodes.ts";
 import { ChainScene } from "../tests/chain/scene.ts";
 import { MASTER_SECRET } from "../tests/edge/harness.ts";
+import { dollarsOf, keepRun, MAX_DOLLARS, objectRowsEachCommit, partsOf } from "./lib/costs.mjs";
 import { cpuMilliseconds } from "./lib/processes.mjs";
 import { median, quantile, rounded } from "./lib/statistics.mjs";
 import { Uplink } from "./lib/uplink.mjs";
@@ -177,84 +178,101 @@ const onChain = async (work, intervals = {}) => {
   }
 };
 
-/** Dollars a million, as Cloudflare published them in 2026; duration is a million GB-seconds. */
-const PRICES = { requests: 0.3, objectRequests: 0.15, rows: 1, duration: 12.5 };
-const OBJECT_GB = 0.128;
-const MONTH_S = 30 * 24 * 3_600;
-/** As `npm run configure` has them: an anchor a minute, segments as old as that, and the blocks of Ethereum. */
+/** As `npm run configure` has them: a round a minute, segments as old as that, and the blocks of Ethereum. */
 const USUAL = { ANCHOR_INTERVAL_MS: "60000", SEGMENT_MAX_AGE_MS: "60000", LISTEN_INTERVAL_MS: "12000" };
-/** One anchor, and what follows from it. */
-const COST_WINDOW_MS = 62_000;
+/** How long a deployment without streams is watched. */
+const IDLE_MS = 122_000;
+/** For how many seconds of commits a stream is watched: two rounds, and what follows from them. A busy machine takes longer for them. */
+const COMMITS_S = 122;
+/** Until the streams are in a round, so that the window has whole rounds. */
+const COST_WARM_UP_MS = 70_000;
 
-/** What this instance has done. @param {ChainScene} scene */
-const counters = async (scene) => {
-  const { requests, objectCalls, objectRowsWritten, d1 } = /** @type {any} */ (
-    (await scene.edge.get("/v1/status")).json.edge
-  );
-  const withBatches = ["/v1/relays/{relay}/streams/{stream}/batches", "/v1/relays/{relay}/batches"];
-  const answered = withBatches.map((path) => requests[path]?.["2xx"] ?? 0);
-  return { requests: answered.reduce((sum, one) => sum + one), objectCalls, objectRowsWritten, d1Rows: d1.rowsWritten };
-};
-
-/** What is done in a window. @param {ChainScene} scene @param {Load[]} loads */
-const during = async (scene, loads = []) => {
-  const commits = () => loads.reduce((sum, load) => sum + load.commits, 0);
-  const [before, committed] = [await counters(scene), commits()];
-  await pause(COST_WINDOW_MS);
-  const after = await counters(scene);
+/**
+ * What this instance has done.
+ * @param {ChainScene} scene @param {Load[]} loads
+ * @returns {Promise<import("./lib/costs.mjs").Counts>}
+ */
+const counters = async (scene, loads) => {
+  const { edge, rounds } = /** @type {any} */ ((await scene.edge.get("/v1/status")).json);
   return {
-    batches: commits() - committed,
-    requests: after.requests - before.requests,
-    objectCalls: after.objectCalls - before.objectCalls,
-    objectRowsWritten: after.objectRowsWritten - before.objectRowsWritten,
-    d1Rows: after.d1Rows - before.d1Rows,
+    commits: loads.reduce((sum, load) => sum + load.commits, 0),
+    objectCalls: edge.objectCalls,
+    objectRows: edge.objectRowsWritten,
+    d1Rows: edge.d1.rowsWritten,
+    rounds: rounds.anchored,
   };
 };
 
 /**
- * What each of some streams costs that commit one message each `periodMs`, by the counters of a run.
+ * What is done until `over` resolves.
+ * @param {ChainScene} scene @param {Load[]} loads @param {() => Promise<unknown>} over
+ */
+const during = async (scene, loads, over) => {
+  const [before, begun] = [await counters(scene, loads), performance.now()];
+  await over();
+  const seconds = (performance.now() - begun) / 1_000;
+  const after = await counters(scene, loads);
+  const names = /** @type {(keyof typeof after)[]} */ (Object.keys(after));
+  const spent = names.map((name) => [name, after[name] - before[name]]);
+  return { seconds, counts: /** @type {typeof after} */ (Object.fromEntries(spent)) };
+};
+
+/**
+ * What some streams do that commit one message each `periodMs`, all of them in rounds.
  * @param {ChainScene} scene
  * @param {Uplink} uplink
- * @param {Awaited<ReturnType<typeof during>>} idle what the deployment does in that time without a stream
+ * @param {import("./lib/costs.mjs").Spent} idle
  * @param {number} periodMs
+ * @returns {Promise<import("./lib/costs.mjs").Measured>}
  */
-const cost = async (scene, uplink, idle, periodMs, streams = 1) => {
+const spending = async (scene, uplink, idle, periodMs, streams = 1) => {
   /** @type {Load[]} */
   const loads = [];
   for (let i = 0; i < streams; i++) {
     const name = `bench-cost-${periodMs}-${i}`;
     loads.push(new Load(await uplink.acquireEpoch(name), `/v1/streams/${name}`, periodMs));
   }
-  await pause(WARM_UP_MS);
-  const spent = await during(scene, loads);
+  await pause(COST_WARM_UP_MS);
+  const commits = () => loads.reduce((sum, load) => sum + load.commits, 0);
+  const enough = commits() + (streams * COMMITS_S * 1_000) / periodMs;
+  const spent = await during(scene, loads, async () => {
+    while (commits() < enough) await pause(PERIOD_MS);
+  });
+  for (const { path } of loads) {
+    const { json } = await scene.edge.get(path);
+    if (json.anchor !== "shared" || Number(json.final) === 0) throw new Error(`${path} is in no final round`);
+  }
   await Promise.all(loads.map((load) => load.stop()));
-  const commits = ((1_000 / periodMs) * MONTH_S) / 1e6;
-  /**
-   * Millions a month that it needs more than a deployment without streams: so many for each commit, and the rest (segments,
-   * alarms, anchors) by time, since a busy machine makes fewer commits but no fewer of those.
-   * @param {Exclude<keyof typeof idle, "batches" | "requests">} what
-   */
-  const millions = (what, eachCommit = 0) => {
-    const others = Math.max(0, spent[what] - idle[what] - eachCommit * spent.batches);
-    return commits * eachCommit + (others / streams / COST_WINDOW_MS) * 1_000 * (MONTH_S / 1e6);
-  };
-  const rowsAMonth = millions("objectRowsWritten", 1);
-  const parts = {
-    "requests of the Worker": ((commits * spent.requests) / spent.batches) * PRICES.requests,
-    "requests of objects": millions("objectCalls", 1) * PRICES.objectRequests,
-    "rows of objects": rowsAMonth * PRICES.rows,
-    "rows of D1": millions("d1Rows") * PRICES.rows,
-    "duration of the object": (MONTH_S / 1e6) * OBJECT_GB * PRICES.duration,
-  };
-  const all = Object.values(parts).reduce((sum, part) => sum + part);
+  if (spent.counts.rounds === 0) throw new Error("There was no round meanwhile.");
+  return { periodMs, streams, spent, idle };
+};
+
+/** @param {import("./lib/costs.mjs").Measured} measured */
+const costRow = (measured) => {
+  const parts = partsOf(measured);
+  const all = dollarsOf(parts);
+  const most = MAX_DOLLARS[measured.periodMs];
+  if (most !== undefined && all > most) throw new Error(`$${all} a month, at most $${most} is wanted`);
   return {
-    figure: `a stream that commits each ${periodMs} ms, of ${streams}`,
+    figure: `a stream that commits each ${measured.periodMs} ms, of ${measured.streams}`,
     value: rounded(all),
     unit: "$ a month",
-    note: `${rounded(rowsAMonth / commits)} object rows a commit; ${Object.entries(parts)
-      .map(([what, dollars]) => `${what} $${dollars.toFixed(2)}`)
-      .join(", ")}; its anchors included, CPU and storage not`,
+    note: `${rounded(objectRowsEachCommit(measured))} object rows a commit; ${parts
+      .map(({ what, dollars }) => `${what} $${dollars.toFixed(2)}`)
+      .join(", ")}; its rounds included, CPU not`,
   };
+};
+
+/** @param {ChainScene} scene */
+const costs = async (scene) => {
+  const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
+  await pause(WARM_UP_MS);
+  const idle = await during(scene, [], () => pause(IDLE_MS));
+  const measured = [await spending(scene, uplink, idle, 1_000, 10), await spending(scene, uplink, idle, 50)];
+  await uplink.close();
+  const rows = measured.map(costRow);
+  keepRun({ date: new Date().toISOString(), measured });
+  return rows;
 };
 
 /** @param {Step[]} steps */
@@ -284,15 +302,7 @@ const rowsOf = (steps) => {
 export const benches = [
   {
     name: "stream costs",
-    run: () =>
-      onChain(async (scene) => {
-        const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
-        await pause(WARM_UP_MS);
-        const idle = await during(scene);
-        const rows = [await cost(scene, uplink, idle, 1_000, 10), await cost(scene, uplink, idle, 50)];
-        await uplink.close();
-        return rows;
-      }, USUAL),
+    run: () => onChain(costs, USUAL),
   },
   {
     name: "streams",

@@ -12,6 +12,7 @@ import { CONTRACT_ARTIFACT } from "../../scripts/lib/build/contracts.mjs";
 import { deployContract } from "../../scripts/lib/deploy.mjs";
 import { chainPart, chainReady, developmentAccount } from "../../scripts/lib/system/chain.mjs";
 import { freePort, LOCALHOST } from "../../scripts/lib/system/ports.mjs";
+import { CERAMIC_GAS, EAS_GAS, MINUTE_OF_MESSAGES as MESSAGES } from "./costs.mjs";
 import { rounded } from "./statistics.mjs";
 
 /** @typedef {`0x${string}`} Hex */
@@ -19,8 +20,6 @@ import { rounded } from "./statistics.mjs";
 /** @typedef {{ id: Hex, first: number, count: number, root: Hex, leaf: Hex, messages: ReturnType<typeof runOf>["messages"] }} Run */
 
 const STREAMS = [1, 100, 1_000];
-/** A minute of one message a second. */
-const MESSAGES = 60;
 /** Rounds before those that are measured: every height below has its slot then. */
 const WARM_UP = 128;
 /** Each height is merged as often among so many rounds as it is in the long run. */
@@ -28,14 +27,6 @@ const MEASURED = 64;
 const BUCKETS = 256;
 const POLLING_MS = 10;
 const ZERO = /** @type {Hex} */ (`0x${"00".repeat(32)}`);
-
-/** An EAS timestamp, `timestamp(bytes32)`, which stores one hash: measured on a copy of its contract. */
-const EAS_GAS = 45_766;
-/**
- * Ceramic's anchor contract (CIP-110) publishes no figure. By its source: base, 36 bytes of calldata, one look into the
- * list of allowed services, one event with one indexed field and one word.
- */
-const CERAMIC_GAS = 21_000 + 4 * 16 + 32 * 16 + 2_100 + (375 + 2 * 375 + 8 * 32);
 
 /** @param {Hex} id */
 const bucketOf = (id) => Number.parseInt(id.slice(2, 4), 16);

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// The flood comes to one relay at a time, to both in turns, so that whatever else the machine does falls on both alike.
 const ROUNDS: u32 = 4;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 const BYTES: usize = 32;
 

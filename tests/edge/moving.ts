@@ -1,16 +1,52 @@
 // History on its way into the archive, under load: messages are stored, become final and are packed, while readers go
 // through all of them and the runtime is ended with `kill -9` at random moments.
 //
-// What is checked: each reader gets every message once, in order, with the payload that was stored; receipts hold;
-// nothing is in the database twice; the database stays bounded.
+// What is checked: each reader, by HTTP and by events, gets every message once, in order, with the payload that was stored;
+// receipts lead to what was anchored; nothing is in the database twice; the database stays bounded.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { type Edge, type FakeRelay, type Json, type Message, PRODUCER, startEdge, until } from "./harness.ts";
+import { bucketLeaf, digits, fold, GROUPS, RoundDriver, runLeaf } from "./rounds.ts";
 
 const NAME = "moving";
 const TX = `0x${"33".repeat(32)}`;
 const BLOCK_HASH = `0x${"44".repeat(32)}`;
+
+/** What a receipt of version 2 has beside the message, as far as it is checked here. */
+interface Receipt {
+  message: { payload: string };
+  leaf: string;
+  proof: string[];
+  root: string;
+  anchor: { first: number; root: string };
+  round?: {
+    run: { first: number; count: number; previous: string; proof: string[] };
+    bucket: { runs: number; root: string; proof: string[] };
+  };
+}
+
+/** Folds a receipt up to what the chain has: the run, or by way of its bucket the round. */
+const assertProven = (receipt: Receipt, stream: string): void => {
+  const { round, anchor } = receipt;
+  const root = `0x${fold(receipt.leaf, receipt.proof)}`;
+  if (round === undefined) {
+    assert.equal(root, anchor.root);
+    return;
+  }
+  const { first, count, previous, proof } = round.run;
+  assert.equal(
+    `0x${fold(runLeaf({ stream, first, count, root, previous }), proof)}`,
+    round.bucket.root,
+    "to the bucket",
+  );
+  const bucket = Number.parseInt(digits(stream).slice(0, 2), 16);
+  assert.equal(
+    `0x${fold(bucketLeaf(anchor.first, bucket, round.bucket), round.bucket.proof)}`,
+    anchor.root,
+    "to the round",
+  );
+};
 
 export interface How {
   /** How many messages are stored. */
@@ -23,8 +59,10 @@ export interface How {
   kills: number;
   /** Bytes of a pack. */
   packBytes: number;
-  /** Segments that are not final yet, at least. */
+  /** Segments that are not final yet, at least: of a stream with anchors of its own. In rounds it is what is in none yet. */
   behind: number;
+  /** How its messages are anchored. */
+  anchor: "own" | "shared";
   /** Says how far it is. */
   log?: (line: string) => void;
 }
@@ -41,6 +79,10 @@ export interface Moved {
   storedBytes: number;
   /** Whole passes of the readers over all messages that were there. */
   passes: number;
+  /** Messages that came as events, while they moved. */
+  events: number;
+  /** Receipts that were checked. */
+  receipts: number;
   kills: number;
   /** Time for 1,000 messages out of packs, and of the newest ones, ms. */
   oldMs: number;
@@ -76,8 +118,13 @@ class Run {
   stored = 0;
   #kills = 0;
   #passes = 0;
+  #events = 0;
+  #receipts = 0;
   #databaseBytes = 0;
+  readonly #rounds = new RoundDriver(() => this.edge);
   #over = false;
+  /** Ends the response of events that is read. */
+  #stopFollowing = async (): Promise<void> => {};
   /** While the runtime is being replaced. */
   #restarting: Promise<void> | undefined;
 
@@ -92,11 +139,13 @@ class Run {
       ARCHIVE_PACK_BYTES: String(how.packBytes),
       ARCHIVE_INTERVAL_MS: "200",
       SEGMENT_MAX_AGE_MS: "200",
+      ANCHOR_INTERVAL_MS: "1000",
+      BATCHERS: `${GROUPS.length}`,
     };
   }
 
   async begin(): Promise<void> {
-    const stream = await this.edge.streamOn(this.#relay, NAME, { anchor: "own" });
+    const stream = await this.edge.streamOn(this.#relay, NAME, { anchor: this.#how.anchor });
     [this.#short, this.#epoch, this.#id] = [stream.short, stream.epoch, stream.id];
     await this.edge.listed(NAME);
   }
@@ -130,7 +179,7 @@ class Run {
   /** Stores all messages, a batch after the other. */
   async store(): Promise<void> {
     const { messages, batch, bytes } = this.#how;
-    while (this.stored < messages) {
+    while (this.stored < messages && !this.#over) {
       const first = this.stored;
       const count = Math.min(batch, messages - first);
       const body: Message[] = Array.from({ length: count }, (_, index) => ({
@@ -149,19 +198,29 @@ class Run {
       });
       this.stored = first + count;
     }
+    this.#how.log?.(`all ${messages} messages are stored`);
   }
 
-  /** Makes what is `behind` segments old final, again and again. */
-  async finalize(): Promise<void> {
+  /** Makes what is `behind` segments old final. */
+  async #finalizeOwn(): Promise<void> {
     const statement = `INSERT INTO anchors (stream, first, count, root, tx, block, block_hash, log_index, state)
       SELECT stream, first, count, root, ?, 12, ?, first, 'final' FROM segments s WHERE stream = ?
       AND NOT EXISTS (SELECT 1 FROM anchors a WHERE a.stream = s.stream AND a.first = s.first)
       AND first < (SELECT first FROM segments WHERE stream = ? ORDER BY first DESC LIMIT 1 OFFSET ?)`;
+    const query = (await this.edge.database()).prepare(statement);
+    await query.bind(TX, BLOCK_HASH, this.#id, this.#id, this.#how.behind - 1).run();
+  }
+
+  /** Makes a round of what the stream offered to its batcher, and the round final. */
+  async #finalizeRound(): Promise<void> {
+    const { round, root } = await this.#rounds.make();
+    await this.#rounds.enter(round, root, "final");
+  }
+
+  /** Makes what there is final, again and again. */
+  async finalize(): Promise<void> {
     while (!this.#over) {
-      await this.#surely("finality", async () => {
-        const query = (await this.edge.database()).prepare(statement);
-        await query.bind(TX, BLOCK_HASH, this.#id, this.#id, this.#how.behind - 1).run();
-      });
+      await this.#surely("finality", () => (this.#how.anchor === "own" ? this.#finalizeOwn() : this.#finalizeRound()));
       const { database } = (await this.#get("/v1/status")).storage as { database: { bytes: number } };
       this.#databaseBytes = Math.max(this.#databaseBytes, database?.bytes ?? 0);
       await new Promise((resolve) => setTimeout(resolve, 250));
@@ -190,7 +249,47 @@ class Run {
     }
   }
 
-  /** Asks for receipts of messages anywhere. */
+  /** Takes what one response of events has behind `next`; the seq that follows. */
+  async #readEvents(next: number): Promise<number> {
+    const response = await this.edge.raw(`/v1/streams/${NAME}/events?after=0-${next}`);
+    if (response.status !== 200 || response.body === null) throw new Error(await response.text());
+    const reader = response.body.getReader();
+    this.#stopFollowing = () => reader.cancel();
+    const decoder = new TextDecoder();
+    let text = "";
+    try {
+      while (!this.#over && next < this.#how.messages) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        text += decoder.decode(value, { stream: true });
+        const blocks = text.split("\n\n");
+        text = blocks.pop() as string;
+        for (const block of blocks.filter((one) => /^event: stored$/m.test(one))) {
+          const { seq, payload } = JSON.parse(/^data: (.*)$/m.exec(block)?.[1] ?? "null") as Json;
+          assert.equal(seq, next, "in order, each once");
+          assert.equal(payload, `0x${payloadOf(next, this.#how.bytes).toString("hex")}`);
+          next += 1;
+          this.#events += 1;
+        }
+      }
+    } catch (error) {
+      // A response that a dying runtime cut off is no fault.
+      if (error instanceof assert.AssertionError) throw error;
+    } finally {
+      await reader.cancel().catch(() => {});
+    }
+    return next;
+  }
+
+  /** Follows the stream's events from its beginning to its end. */
+  async follow(): Promise<void> {
+    for (let next = 0; !this.#over; ) {
+      next = await this.#surely("events", () => this.#readEvents(next));
+      if (next >= this.#how.messages) return;
+    }
+  }
+
+  /** Asks for receipts of messages anywhere, and checks them. */
   async prove(): Promise<void> {
     while (!this.#over) {
       const seq = Math.floor(Math.random() * Math.max(1, this.stored));
@@ -198,8 +297,10 @@ class Run {
         const answer = await this.edge.get(`/v1/streams/${NAME}/messages/${seq}/receipt`);
         if (answer.status >= 500) throw new Error(answer.text);
         if (answer.status === 404) return; // not anchored yet
-        const message = answer.json.message as { payload: string };
-        assert.equal(message.payload, `0x${payloadOf(seq, this.#how.bytes).toString("hex")}`);
+        const receipt = answer.json as unknown as Receipt;
+        assert.equal(receipt.message.payload, `0x${payloadOf(seq, this.#how.bytes).toString("hex")}`);
+        assertProven(receipt, this.#id);
+        this.#receipts += 1;
       });
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -210,7 +311,7 @@ class Run {
     const { kills, messages, log } = this.#how;
     for (let kill = 1; kill <= kills; kill += 1) {
       const at = ((kill - Math.random() / 2) * messages) / (kills + 1);
-      while (this.stored < at) await new Promise((resolve) => setTimeout(resolve, 20));
+      while (this.stored < at && !this.#over) await new Promise((resolve) => setTimeout(resolve, 20));
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 300));
       const old = this.edge;
       this.#restarting = (async () => {
@@ -230,13 +331,20 @@ class Run {
     }
   }
 
-  /** Waits until all that is final is packed, and counts. */
-  async finish(): Promise<Moved> {
+  /** Waits until all that is final is packed. */
+  async packed(): Promise<void> {
     await until("the archive has what is final", async () => {
-      const query = `SELECT sum(s.count) AS n FROM segments s JOIN anchors a ON a.stream = s.stream AND a.first = s.first`;
-      const left = await (await this.edge.database()).prepare(query).first<{ n: number | null }>();
+      const anchored = this.#how.anchor === "own" ? "anchors" : "runs";
+      const query = `SELECT sum(s.count) AS n FROM segments s
+        WHERE s.stream = ? AND s.first < (SELECT max(a.first + a.count) FROM ${anchored} a WHERE a.stream = s.stream)`;
+      const left = await (await this.edge.database()).prepare(query).bind(this.#id).first<{ n: number | null }>();
       return (left?.n ?? 0) * this.#how.bytes < 2 * this.#how.packBytes;
     });
+    this.#how.log?.("what is final is in packs");
+  }
+
+  /** Reads all of it once more, and counts. */
+  async finish(): Promise<Moved> {
     assert.equal(await this.readAll(), this.#how.messages);
     const doubled = `SELECT count(*) AS n FROM segments s JOIN packs p ON p.stream = s.stream AND s.first < p.next`;
     const database = await this.edge.database();
@@ -244,7 +352,10 @@ class Run {
     const bucket = await this.edge.archive();
     let [objects, cursor]: [number, string | undefined] = [0, undefined];
     do {
-      const page: Awaited<ReturnType<typeof bucket.list>> = await bucket.list(cursor === undefined ? {} : { cursor });
+      const page: Awaited<ReturnType<typeof bucket.list>> = await bucket.list({
+        prefix: "streams/",
+        ...(cursor === undefined ? {} : { cursor }),
+      });
       objects += page.objects.length;
       cursor = page.truncated ? page.cursor : undefined;
     } while (cursor !== undefined);
@@ -263,6 +374,7 @@ class Run {
       old.push(await time(Math.floor(Math.random() * ((archive.messages as number) - 1_000))));
       recent.push(await time(this.#how.messages - 1_000));
     }
+    this.#how.log?.("all of it was read again");
     const { messages, bytes } = this.#how;
     return {
       packed: archive.messages as number,
@@ -271,6 +383,8 @@ class Run {
       databaseBytes: this.#databaseBytes,
       storedBytes: messages * (bytes + 55),
       passes: this.#passes,
+      events: this.#events,
+      receipts: this.#receipts,
       kills: this.#kills,
       oldMs: median(old),
       recentMs: median(recent),
@@ -279,6 +393,7 @@ class Run {
 
   end(): void {
     this.#over = true;
+    this.#stopFollowing().catch(() => {});
   }
 }
 
@@ -287,13 +402,15 @@ export const moveHistory = async (how: How): Promise<Moved> => {
   const run = new Run(how, await startEdge({ vars: Run.vars(how) }));
   try {
     await run.begin();
-    const beside = Promise.all([run.finalize(), run.read(), run.prove()]);
+    const following = run.follow();
+    const beside = Promise.all([run.finalize(), run.read(), run.prove(), following]);
+    beside.catch((error) => how.log?.(String(error)));
     // A failure of those ends the run, and none of them is lost while the others go on.
     await Promise.race([beside, Promise.all([run.store(), run.kill()])]);
-    const moved = await Promise.race([run.finish(), beside.then(() => Promise.reject(new Error("over")))]);
+    await Promise.race([beside, Promise.all([run.packed(), following])]);
     run.end();
     await beside;
-    return moved as Moved;
+    return await run.finish();
   } finally {
     run.end();
     await run.edge.stop();

@@ -5,30 +5,28 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { asOperator, assertProblem, type Edge, type FakeRelay, OPERATOR, startEdge, until } from "./harness.ts";
 import {
+  BLOCK_HASH,
   bucketLeaf,
   digits,
   fold,
+  GROUPS,
   merkleRoot,
-  type Roots,
+  partOf,
+  RoundDriver,
   type Run,
   rangeLeaf,
-  roundRoot,
   roundsStream,
   runLeaf,
+  TX,
   ZERO,
 } from "./rounds.ts";
 
-const TX = `0x${"aa".repeat(32)}`;
-const BLOCK_HASH = `0x${"bb".repeat(32)}`;
 const OWNER = `0x${"0e".repeat(20)}`;
-
-/** Two batchers: buckets 0 to 127, and the others. */
-const BATCHERS = 2;
 
 let edge: Edge;
 let relay: FakeRelay;
 before(async () => {
-  edge = await startEdge({ vars: { BATCHERS: `${BATCHERS}`, ARCHIVE_INTERVAL_MS: "100" } });
+  edge = await startEdge({ vars: { BATCHERS: `${GROUPS.length}`, ARCHIVE_INTERVAL_MS: "100" } });
   relay = edge.relay("r1");
 });
 after(() => edge.stop());
@@ -58,66 +56,10 @@ const offer = async (run: Omit<Run, "previous">, watched = false, owner = OWNER)
   return JSON.parse(answer.text) as [number, string | null];
 };
 
-interface Closed {
-  roots: Roots;
-  more: boolean;
-}
-const close = async (group: number, round: number, previous: unknown = null): Promise<Closed> => {
-  const answer = await edge.ask("BATCHER", `${group}`, "CloseRound", round, previous);
-  assert.equal(answer.status, 200, answer.text);
-  return JSON.parse(answer.text) as Closed;
-};
-
-const partOf = (round: number, group: number, roots: Roots) => ({
-  round,
-  first_bucket: group,
-  roots: roots.filter(([bucket]) => (group === 0 ? bucket < 128 : bucket >= 128)),
-});
-
-/** What the Anchorer does with what the batchers have. */
-const fix = async (round: number, roots: Roots): Promise<string> => {
-  for (const group of [0, 128]) {
-    const answer = await edge.ask("BATCHER", `${group}`, "FixRound", partOf(round, group, roots));
-    assert.equal(answer.status, 200, answer.text);
-  }
-  const root = roundRoot(round, roots);
-  const buckets = Buffer.alloc(256 * 36);
-  for (const [bucket, of] of roots) {
-    buckets.writeUInt32BE(of.runs, bucket * 36);
-    buckets.write(digits(of.root), bucket * 36 + 4, "hex");
-  }
-  const runs = roots.reduce((sum, [, of]) => sum + of.runs, 0);
-  const database = await edge.database();
-  await database
-    .prepare("INSERT INTO rounds (round, root, runs, buckets, fixed) VALUES (?, ?, ?, unhex(?), 1700000000000)")
-    .bind(round, root, runs, buckets.toString("hex"))
-    .run();
-  return root;
-};
-
-/** The next round, closed and fixed. Rounds are one after the other, whatever the test. */
-let rounds = 0;
-let newest: Roots = [];
-const makeRound = async (): Promise<{ round: number; root: string; roots: Roots }> => {
-  const round = rounds++;
-  const previous = (group: number) => (round === 0 ? null : partOf(round - 1, group, newest));
-  const closed = [await close(0, round, previous(0)), await close(128, round, previous(128))];
-  const roots = closed.flatMap((one) => one.roots);
-  newest = roots;
-  return { round, root: await fix(round, roots), roots };
-};
-
-/** Enters the anchor of a round. */
-const enterRound = async (round: number, root: string, state = "anchored"): Promise<void> => {
-  const database = await edge.database();
-  await database
-    .prepare(
-      `INSERT INTO anchors (stream, first, count, root, tx, block, block_hash, log_index, state)
-       VALUES (?, ?, 1, ?, ?, 12, ?, 3, ?)`,
-    )
-    .bind(roundsStream(), round, root, TX, BLOCK_HASH, state)
-    .run();
-};
+const driver = new RoundDriver(() => edge);
+const close = (group: number, round: number, previous: unknown = null) => driver.close(group, round, previous);
+const makeRound = () => driver.make();
+const enterRound = (round: number, root: string, state = "anchored") => driver.enter(round, root, state);
 
 const leaveRounds = async (): Promise<void> => {
   await (await edge.database()).prepare("DELETE FROM anchors WHERE stream = ?").bind(roundsStream()).run();
@@ -229,10 +171,10 @@ test("a run goes on where the one before ended, and names its leaf", async () =>
 test("a batcher that was killed goes on with what it froze", async () => {
   const stream = streamId("31", "09");
   await offer({ stream, first: 0, count: 2, root: rootOf("09") });
-  const round = rounds;
-  const previous = partOf(round - 1, 0, newest);
+  const round = driver.next;
+  const previous = partOf(round - 1, 0, driver.newest);
   const closed = await close(0, round, previous);
-  edge = await edge.restart({ vars: { BATCHERS: `${BATCHERS}` } });
+  edge = await edge.restart({ vars: { BATCHERS: `${GROUPS.length}` } });
   relay = edge.relay("r1");
   assert.deepEqual(await offer({ stream, first: 2, count: 2, root: rootOf("0a") }), [2, null]);
   const again = await close(0, round, previous);

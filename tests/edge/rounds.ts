@@ -1,8 +1,9 @@
 // The hashes of rounds, computed apart from the product.
 
+import assert from "node:assert/strict";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { SimpleMerkleTree } from "@openzeppelin/merkle-tree";
-import { OPERATOR } from "./harness.ts";
+import { type Edge, OPERATOR } from "./harness.ts";
 
 export const ZERO = `0x${"00".repeat(32)}`;
 
@@ -43,3 +44,95 @@ export const roundRoot = (round: number, roots: Roots) => {
   const all = new Map(roots);
   return merkleRoot(Array.from({ length: 256 }, (_, bucket) => bucketLeaf(round, bucket, all.get(bucket) ?? empty)));
 };
+
+/** Two batchers (`BATCHERS`): their first buckets. */
+export const GROUPS = [0, 128] as const;
+
+export const TX = `0x${"aa".repeat(32)}`;
+export const BLOCK_HASH = `0x${"bb".repeat(32)}`;
+
+export interface Closed {
+  roots: Roots;
+  more: boolean;
+}
+
+/** What a batcher has of the roots of a round. */
+export const partOf = (round: number, group: number, roots: Roots) => ({
+  round,
+  first_bucket: group,
+  roots: roots.filter(([bucket]) => (group === 0 ? bucket < 128 : bucket >= 128)),
+});
+
+/**
+ * Asks the batchers as the Anchorer asks them, and enters rounds as it and the Listener enter them. Rounds are one after the
+ * other, whatever the test.
+ */
+export class RoundDriver {
+  readonly #edge: () => Edge;
+  /** The number of the next round. */
+  next = 0;
+  /** The roots of the newest one. */
+  newest: Roots = [];
+  /** What the batchers closed for the next one, until it is fixed. */
+  #closed: Roots | undefined;
+
+  constructor(edge: () => Edge) {
+    this.#edge = edge;
+  }
+
+  async close(group: number, round: number, previous: unknown = null): Promise<Closed> {
+    const answer = await this.#edge().ask("BATCHER", `${group}`, "CloseRound", round, previous);
+    assert.equal(answer.status, 200, answer.text);
+    return JSON.parse(answer.text) as Closed;
+  }
+
+  /** What the Anchorer does with what the batchers have; the round's root. */
+  async fix(round: number, roots: Roots): Promise<string> {
+    for (const group of GROUPS) {
+      const answer = await this.#edge().ask("BATCHER", `${group}`, "FixRound", partOf(round, group, roots));
+      assert.equal(answer.status, 200, answer.text);
+    }
+    const root = roundRoot(round, roots);
+    const buckets = Buffer.alloc(256 * 36);
+    for (const [bucket, of] of roots) {
+      buckets.writeUInt32BE(of.runs, bucket * 36);
+      buckets.write(digits(of.root), bucket * 36 + 4, "hex");
+    }
+    const runs = roots.reduce((sum, [, of]) => sum + of.runs, 0);
+    const database = await this.#edge().database();
+    await database
+      .prepare(
+        "INSERT OR REPLACE INTO rounds (round, root, runs, buckets, fixed) VALUES (?, ?, ?, unhex(?), 1700000000000)",
+      )
+      .bind(round, root, runs, buckets.toString("hex"))
+      .run();
+    return root;
+  }
+
+  /** The next round, closed and fixed. Asked again after a failure, it goes on where that came: what was closed is fixed as it is. */
+  async make(): Promise<{ round: number; root: string; roots: Roots }> {
+    const round = this.next;
+    const previous = (group: number) => (round === 0 ? null : partOf(round - 1, group, this.newest));
+    if (this.#closed === undefined) {
+      const roots: Roots = [];
+      for (const group of GROUPS) roots.push(...(await this.close(group, round, previous(group))).roots);
+      this.#closed = roots;
+    }
+    const roots = this.#closed;
+    const root = await this.fix(round, roots);
+    [this.next, this.newest, this.#closed] = [round + 1, roots, undefined];
+    return { round, root, roots };
+  }
+
+  /** Enters the anchor of a round. */
+  async enter(round: number, root: string, state = "anchored"): Promise<void> {
+    const database = await this.#edge().database();
+    await database
+      .prepare(
+        `INSERT OR REPLACE INTO anchors (stream, first, count, root, tx, block, block_hash, log_index, state)
+         VALUES (?, ?, 1, ?, ?, 12, ?, 3, ?)`,
+      )
+      .bind(roundsStream(), round, root, TX, BLOCK_HASH, state)
+      .run();
+  }
+}

@@ -20,7 +20,7 @@ use streamchain_protocol::wire::frame::RelayFrame;
 use streamchain_protocol::wire::shard_of_session;
 
 /// Far more than anything here takes, so that a busy machine fails no test.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub fn master() -> String {
     "4d".repeat(32)
