@@ -50,7 +50,7 @@ type Place = (Run, usize);
 /// What the network is like when all is well.
 pub(super) struct Network {
     /// How long a frame of a link takes from or to each relay, milliseconds: the longer of the two counts.
-    latencies: Vec<u64>,
+    pub latencies: Vec<u64>,
     pub shards: usize,
     /// Of 1,000 frames of links so many are lost, and sent again.
     pub loss_per_mille: u64,
