@@ -48,6 +48,7 @@ pub mod limits {
 /// Entry points for `streamchain-fuzz`: the parsers that read what strangers send.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
+    pub use crate::core::link::fuzzing::link_frames;
     pub use crate::transport::fuzzing::tcp_framing;
     pub use crate::turn::fuzzing::{is_granted, signed_turn_requests, stun_message, turn_request};
 }

@@ -156,7 +156,9 @@ describe("a stream that three relays serve", () => {
     );
     const history = await historyOf(scene.system, STREAM);
     for (const [who, count] of published.entries()) {
-      const own = history.filter(({ text }) => text.startsWith(`${who} `)).map(({ text }) => Number(text.split(" ")[1]));
+      const own = history
+        .filter(({ text }) => text.startsWith(`${who} `))
+        .map(({ text }) => Number(text.split(" ")[1]));
       const expected = Array.from({ length: count }, (_, number) => number);
       assert.deepEqual(own, expected, `page ${who}'s messages are there once each, in their order`);
     }

@@ -238,6 +238,11 @@ class System {
     if (id) await relayReady(part, this.urls.edge, id);
   }
 
+  /** The name of the part of the relay that the edge knows by this id. @param {string} id */
+  relayPartName(id) {
+    return relayPartOf(id);
+  }
+
   /** The part of the relay that the edge knows by this id. @param {string} id */
   relayPart(id) {
     const part = this.parts[relayPartOf(id)];

@@ -15,6 +15,8 @@ mod codec;
 mod downstream;
 mod following;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 
 pub(crate) use codec::{MAX_LINK_FRAME_BYTES, read_down, read_follow, read_up, write_frame};
 pub(crate) use downstream::Downstream;
