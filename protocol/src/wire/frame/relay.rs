@@ -134,10 +134,7 @@ impl<'a> RelayFrame<'a> {
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut w = Writer::new(out);
         match *self {
-            Self::Presence(ref presence) => {
-                w.array(1 + presence.items()).uint(kind::PRESENCE);
-                presence.write(&mut w)
-            }
+            Self::Presence(ref presence) => write_presence(&mut w, presence),
             Self::Welcome {
                 epoch,
                 head,
@@ -338,6 +335,11 @@ fn write_signature<'w, 'a>(
 }
 
 /// Writes an answer to a publication. That to a message of no group has one item less.
+fn write_presence<'w, 'a>(w: &'w mut Writer<'a>, presence: &Presence) -> &'w mut Writer<'a> {
+    w.array(1 + presence.items()).uint(kind::PRESENCE);
+    presence.write(w)
+}
+
 fn write_accepted<'w, 'a>(
     w: &'w mut Writer<'a>,
     producer_seq: u64,
