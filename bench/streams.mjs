@@ -1,10 +1,10 @@
 // How many streams of one message a second the edge takes, and what a commit costs it. More streams, step by step, until
 // the median commit takes half a second. `EDGE_BUILD` names another build of the Worker, to compare two in one session.
 
+import { dollarsOf, keepRun, MAX_DOLLARS, objectRowsEachCommit, partsOf } from "../scripts/lib/docs/costs.mjs";
 import { ChainNode } from "../tests/chain/nodes.ts";
 import { ChainScene } from "../tests/chain/scene.ts";
 import { MASTER_SECRET } from "../tests/edge/harness.ts";
-import { dollarsOf, keepRun, MAX_DOLLARS, objectRowsEachCommit, partsOf } from "./lib/costs.mjs";
 import { cpuMilliseconds } from "./lib/processes.mjs";
 import { median, quantile, rounded } from "./lib/statistics.mjs";
 import { Uplink } from "./lib/uplink.mjs";
@@ -190,7 +190,7 @@ const COST_WARM_UP_MS = 70_000;
 /**
  * What this instance has done.
  * @param {ChainScene} scene @param {Load[]} loads
- * @returns {Promise<import("./lib/costs.mjs").Counts>}
+ * @returns {Promise<import("../scripts/lib/docs/costs.mjs").Counts>}
  */
 const counters = async (scene, loads) => {
   const { edge, rounds } = /** @type {any} */ ((await scene.edge.get("/v1/status")).json);
@@ -221,9 +221,9 @@ const during = async (scene, loads, over) => {
  * What some streams do that commit one message each `periodMs`, all of them in rounds.
  * @param {ChainScene} scene
  * @param {Uplink} uplink
- * @param {import("./lib/costs.mjs").Spent} idle
+ * @param {import("../scripts/lib/docs/costs.mjs").Spent} idle
  * @param {number} periodMs
- * @returns {Promise<import("./lib/costs.mjs").Measured>}
+ * @returns {Promise<import("../scripts/lib/docs/costs.mjs").Measured>}
  */
 const spending = async (scene, uplink, idle, periodMs, streams = 1) => {
   /** @type {Load[]} */
@@ -247,7 +247,7 @@ const spending = async (scene, uplink, idle, periodMs, streams = 1) => {
   return { periodMs, streams, spent, idle };
 };
 
-/** @param {import("./lib/costs.mjs").Measured} measured */
+/** @param {import("../scripts/lib/docs/costs.mjs").Measured} measured */
 const costRow = (measured) => {
   const parts = partsOf(measured);
   const all = dollarsOf(parts);

@@ -10,9 +10,9 @@ import { foundry } from "viem/chains";
 import { doubleHash, runOf, streamOf, treeOf } from "../../contracts/test/vectors/messages.mjs";
 import { CONTRACT_ARTIFACT } from "../../scripts/lib/build/contracts.mjs";
 import { deployContract } from "../../scripts/lib/deploy.mjs";
+import { CERAMIC_GAS, EAS_GAS, MINUTE_OF_MESSAGES as MESSAGES } from "../../scripts/lib/docs/costs.mjs";
 import { chainPart, chainReady, developmentAccount } from "../../scripts/lib/system/chain.mjs";
 import { freePort, LOCALHOST } from "../../scripts/lib/system/ports.mjs";
-import { CERAMIC_GAS, EAS_GAS, MINUTE_OF_MESSAGES as MESSAGES } from "./costs.mjs";
 import { rounded } from "./statistics.mjs";
 
 /** @typedef {`0x${string}`} Hex */

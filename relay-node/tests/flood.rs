@@ -30,10 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 const BYTES: usize = 32;
 
-/// What a flooder sends at once, each second: more than its whole burst, so that it is over its rate however slow the machine is.
-/// That is three and a half times what it may; above four times it would be ended.
+/// What each flooder sends at once at the end: more than its whole burst, so that it is over its rate however slow the machine is.
 const SENT_AT_ONCE: u32 = 7;
-const SENT_EVERY: Duration = Duration::from_secs(1);
 const _: () = assert!(SENT_AT_ONCE > RATE.messages_per_s * RATE_BURST_MS / 1_000);
 
 /// A relay's flooders: what they sent, and how it was answered.
@@ -56,6 +54,8 @@ struct Orders {
     connected: AtomicBool,
     here: AtomicBool,
     elsewhere: AtomicBool,
+    /// All at once, once, at the relay under test.
+    at_once: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -65,26 +65,29 @@ async fn flooders(seats: [Vec<Seat>; 2], tally: &[Tally; 2], orders: &Orders) {
     let mut here = welcomed(here, PATIENCE).await.expect("the flooders connect");
     let mut elsewhere = welcomed(elsewhere, PATIENCE).await.expect("the flooders connect");
     orders.connected.store(true, Ordering::Relaxed);
-    let mut due = [Instant::now(); 2];
+    let mut due = Instant::now();
     while !orders.stop.load(Ordering::Relaxed) {
-        let ordered = [&orders.here, &orders.elsewhere].map(|order| order.load(Ordering::Relaxed));
-        let now = Instant::now();
-        let sends = [0, 1].map(|relay| ordered[relay] && now >= due[relay]);
-        flood(&mut here, sends[0], &tally[0]).await;
-        flood(&mut elsewhere, sends[1], &tally[1]).await;
-        for (due, _) in due.iter_mut().zip(sends).filter(|(_, sends)| *sends) {
-            *due = now + SENT_EVERY;
+        flood(&mut here, &orders.here, &tally[0]).await;
+        flood(&mut elsewhere, &orders.elsewhere, &tally[1]).await;
+        if orders.at_once.swap(false, Ordering::Relaxed) {
+            for member in here.iter_mut().filter(|member| !member.is_closed()) {
+                (0..SENT_AT_ONCE).for_each(|_| member.publish(BYTES));
+                tally[0]
+                    .sent
+                    .fetch_add(u64::from(SENT_AT_ONCE), Ordering::Relaxed);
+            }
         }
-        tokio::time::sleep(FLOOD_EVERY).await;
+        due += FLOOD_EVERY;
+        tokio::time::sleep_until(due.into()).await;
     }
 }
 
-/// Each of the members sends its messages if that is ordered, and all read the answers.
-async fn flood(members: &mut [Member], ordered: bool, tally: &Tally) {
+/// Each of the members sends one message if it is ordered, and reads the answers.
+async fn flood(members: &mut [Member], ordered: &AtomicBool, tally: &Tally) {
     for member in members.iter_mut().filter(|member| !member.is_closed()) {
-        if ordered {
-            (0..SENT_AT_ONCE).for_each(|_| member.publish(BYTES));
-            tally.sent.fetch_add(u64::from(SENT_AT_ONCE), Ordering::Relaxed);
+        if ordered.load(Ordering::Relaxed) {
+            member.publish(BYTES);
+            tally.sent.fetch_add(1, Ordering::Relaxed);
         }
         // One that the relay has ended can't send any more: that is what is wanted.
         let _ = member.run_once().await;
@@ -127,20 +130,12 @@ async fn flooded(
 ) {
     let cpu = || relay.cpu().expect("the system says what a thread used");
     let (before, frames) = (cpu(), tally.sent.load(Ordering::Relaxed));
-    let sent = || tally.sent.load(Ordering::Relaxed) - frames;
-    let deadline = Instant::now() + PATIENCE;
     ordered.store(true, Ordering::Relaxed);
-    loop {
-        watch(calm, WINDOW, BYTES).await.expect("the calm stay connected");
-        let is_enough = sent() >= FLOODERS as u64 * u64::from(SENT_AT_ONCE);
-        if is_enough || Instant::now() > deadline {
-            break;
-        }
-    }
+    watch(calm, WINDOW, BYTES).await.expect("the calm stay connected");
     ordered.store(false, Ordering::Relaxed);
     settle(calm).await;
     work.cpu += cpu() - before;
-    work.frames += sent();
+    work.frames += tally.sent.load(Ordering::Relaxed) - frames;
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -174,17 +169,17 @@ async fn a_flood_is_refused_cheaply_and_calm_clients_are_served() {
     }
     let published: u64 = calm.iter().map(Calm::published).sum();
     let accepted = |calm: &[Calm]| -> u64 { calm.iter().map(Calm::accepted).sum() };
+    orders.at_once.store(true, Ordering::Relaxed);
     let deadline = Instant::now() + PATIENCE;
     let (stored, taken) = loop {
-        let counts = (
-            relay.stored(),
-            published + tally[0].accepted.load(Ordering::Relaxed),
-        );
-        let is_settled = counts.0 == counts.1 && accepted(&calm) >= published;
+        settle(&mut calm).await;
+        let accepted_of_flood = tally[0].accepted.load(Ordering::Relaxed);
+        let counts = (relay.stored(), published + accepted_of_flood);
+        let all_limited = tally[0].limited.load(Ordering::Relaxed) >= FLOODERS as u64;
+        let is_settled = counts.0 == counts.1 && accepted(&calm) >= published && all_limited;
         if is_settled || Instant::now() > deadline {
             break counts;
         }
-        settle(&mut calm).await;
     };
     orders.stop.store(true, Ordering::Relaxed);
     flooding.join().expect("the flood ends");

@@ -11,7 +11,7 @@ import {
   type Measured,
   objectRowsEachCommit,
   partsOf,
-} from "../../bench/lib/costs.mjs";
+} from "../../scripts/lib/docs/costs.mjs";
 
 /** Two streams that commit each second for 100 seconds, beside what an idle deployment does. */
 const MEASURED: Measured = {

@@ -3,7 +3,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT } from "../../scripts/lib/paths.mjs";
+import { ROOT } from "../paths.mjs";
 
 /**
  * @typedef {object} Counts what an edge did in a window
@@ -126,7 +126,7 @@ const restSentence = ([first]) => {
 };
 
 /** The sentence of the README. @param {Run} run */
-export const costSentence = ({ measured }) => {
+const costSentence = ({ measured }) => {
   const [slow, fast] = measured.map((one) => `$${Math.ceil(dollarsOf(partsOf(one)))}`);
   return `- Cloudflare: $5 a month, and about ${slow} for a stream of one message a second, up to about ${fast} for one that is written to all the time.`;
 };
@@ -149,7 +149,7 @@ const GAS_FILE = join(ROOT, "contracts", "snapshots", "WholeTransaction.json");
 const grouped = (gas) => gas.toLocaleString("en-US", { maximumFractionDigits: gas < 10 ? 2 : 0 });
 
 /** What an anchor costs beside what others publish. */
-export const gasTable = () => {
+const gasTable = () => {
   const gas = JSON.parse(readFileSync(GAS_FILE, "utf8"));
   /** @param {string} name */
   const of = (name) => Number(gas[name]);
