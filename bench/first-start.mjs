@@ -7,9 +7,9 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
+import { FirstStart } from "../scripts/lib/first-start.mjs";
 import { ROOT } from "../scripts/lib/paths.mjs";
 import { freePort } from "../scripts/lib/system/ports.mjs";
-import { FirstStart } from "./lib/first-start.mjs";
 import { cpuMillisecondsOfTree } from "./lib/processes.mjs";
 import { rounded } from "./lib/statistics.mjs";
 

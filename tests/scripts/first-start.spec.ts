@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { FirstStart } from "../../bench/lib/first-start.mjs";
+import { FirstStart } from "../../scripts/lib/first-start.mjs";
 
 /** The lines that `npm start` prints, each with the seconds at which it comes. */
 const LINES: [number, string][] = [

@@ -2,10 +2,10 @@
 
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { helpOnly } from "./lib/choice.mjs";
-import { main, step } from "./lib/console.mjs";
-import { ROOT, STATE } from "./lib/paths.mjs";
-import { setUp } from "./lib/setup/index.mjs";
+import { helpOnly } from "../../scripts/lib/choice.mjs";
+import { main, step } from "../../scripts/lib/console.mjs";
+import { ROOT, STATE } from "../../scripts/lib/paths.mjs";
+import { setUp } from "../../scripts/lib/setup/index.mjs";
 
 const HELP = `Builds everything, starts a system of its own, and takes pictures of the app, the operator's page, the documents and the READMEs, wide and
 narrow, light and dark, into .streamchain/screenshots/; and docs/app.png, the picture of the README.`;
@@ -36,7 +36,7 @@ const [FINAL, ANCHORED, STORED] = [20, 32, 40];
 
 /** @typedef {import("playwright-core").Page} Page */
 /** @typedef {import("playwright-core").Browser} Browser */
-/** @typedef {import("../tests/harness/system.ts").TestSystem} TestSystem */
+/** @typedef {import("../harness/system.ts").TestSystem} TestSystem */
 
 /**
  * Publishes the texts from..to, each by the next person, as a person does: by typing; resolves when they are stored.
@@ -53,8 +53,8 @@ const publish = async (people, from, to) => {
 
 /** The app with messages of several people in several states. @param {Browser} browser @param {TestSystem} system */
 const app = async (browser, system) => {
-  const { openApp, blankPage, appUrl, sessionOpen } = await import("../tests/harness/pages.ts");
-  const { streamReaches } = await import("../tests/harness/streams.ts");
+  const { openApp, blankPage, appUrl, sessionOpen } = await import("../harness/pages.ts");
+  const { streamReaches } = await import("../harness/streams.ts");
   /** @type {Page[]} */
   const people = [];
   for (let i = 0; i < PEOPLE; i++) {
@@ -88,8 +88,8 @@ const app = async (browser, system) => {
 
 /** The operator's page. @param {Browser} browser @param {TestSystem} system */
 const dashboard = async (browser, system) => {
-  const { blankPage } = await import("../tests/harness/pages.ts");
-  const { accessToken } = await import("../tests/edge/harness.ts");
+  const { blankPage } = await import("../harness/pages.ts");
+  const { accessToken } = await import("../edge/harness.ts");
   const { master, operator } = system.system;
   const page = await blankPage(browser, { viewport: WIDE });
   await page.goto(`${system.edge}/operator`);
@@ -158,10 +158,10 @@ table { display: block; overflow: auto; border-collapse: collapse } td, th { bor
 await main(async () => {
   if (helpOnly(process.argv.slice(2), "npm run screenshots", HELP)) return;
   await setUp({ browser: true });
-  const { buildAll } = await import("./lib/build/index.mjs");
+  const { buildAll } = await import("../../scripts/lib/build/index.mjs");
   await buildAll();
-  const { launchChromium } = await import("../tests/harness/browser.ts");
-  const { runningSystem } = await import("../tests/harness/system.ts");
+  const { launchChromium } = await import("../harness/browser.ts");
+  const { runningSystem } = await import("../harness/system.ts");
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const system = await runningSystem({ mining: "interval" });
