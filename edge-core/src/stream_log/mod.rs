@@ -25,6 +25,7 @@ mod live;
 mod members;
 mod offers;
 mod outbox;
+mod presence;
 mod reading;
 mod schedule;
 mod serving;
@@ -41,6 +42,7 @@ pub use inbox_shares::InboxShares;
 pub use leadership::{Acquiring, Asking, Follow};
 pub use offers::{FlushedSegments, PendingRun, Run};
 pub use outbox::{FLUSH_BACKOFF, SEGMENTS_PER_FLUSH};
+pub use presence::ReportedPresence;
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use schedule::{GATHER_MS, Pace, Schedule};
 pub use serving::Serving;
@@ -267,6 +269,11 @@ impl<S: LogStore> StreamLog<S> {
     /// anything else, and all else follows from the batch: a commit that ends behind that is as one whose answer was lost.
     pub fn commits_in_one_write(&self) -> Step<bool, S> {
         self.read(|live, _| Ok(live.state.inbox.messages == 0))
+    }
+
+    /// Refuses whoever does not lead the stream under this epoch.
+    pub fn need_leader(&self, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
+        Ok(self.state()?.check_leader(relay, epoch)?)
     }
 
     /// Commits a batch, whole or not at all. The retry of the last batch is answered like the first time.
