@@ -212,6 +212,7 @@ export class Uplink {
       sessions: 0,
       streams: 0,
       cursor: 0,
+      readsRounds: true,
     };
     const { renewAfterMs } = await this.request("PUT", "", JSON.stringify(registration));
     this.#timer = setTimeout(() => this.#renew().catch(() => {}), renewAfterMs);

@@ -5,7 +5,7 @@
 //! nowhere else. A call carries the id of the request that it is made for.
 
 use crate::counters;
-use crate::outbound::fetch::request;
+use crate::outbound::fetch::{read_whole, request};
 use crate::problem::Problem;
 use crate::random;
 use futures_util::future::{Either, select};
@@ -18,8 +18,7 @@ use std::time::Duration;
 use streamchain_edge_core::request_id::{REQUEST_ID_HEADER, RequestId};
 use streamchain_protocol::util::json::{self, JsonError};
 use worker::js_sys::Uint8Array;
-use worker::js_sys::futures::JsFuture;
-use worker::{Delay, Error, Headers, Method, Request as HttpRequest, Response, Stub, web_sys};
+use worker::{Delay, Headers, Method, Request as HttpRequest, Response, Stub};
 
 /// How a request or an answer is written between two parts of this Worker.
 pub(crate) trait Wire: Sized {
@@ -326,16 +325,9 @@ async fn send(
 /// What an object answered by HTTP.
 pub(super) async fn of_http(answered: Response) -> Result<Vec<u8>, Problem> {
     match answered.status_code() {
-        200 => read_whole(answered).await,
+        200 => Ok(read_whole(answered).await?),
         _ => Err(Problem::of_response(answered).await?),
     }
-}
-
-/// The body of a response. `Response::bytes` reads it as a stream, which is most of what a call costs.
-async fn read_whole(answered: Response) -> Result<Vec<u8>, Problem> {
-    let body = web_sys::Response::from(answered).array_buffer();
-    let body = JsFuture::from(body.map_err(Error::from)?).await;
-    Ok(Uint8Array::new(&body.map_err(Error::from)?).to_vec())
 }
 
 /// Answers a request to an object with `answer`.

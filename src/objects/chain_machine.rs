@@ -98,7 +98,7 @@ impl<M: Kept> ChainMachine<M> {
         perform: impl AsyncFn(M::Task) -> Result<(), Error>,
     ) -> worker::Result<Response> {
         let name = M::NAME;
-        self.alarm.begin(&self.state.storage(), MAX_ROUND_MS).await;
+        self.alarm.begin_once(&self.state.storage(), MAX_ROUND_MS).await;
         if let Err(error) = self.drive(perform).await {
             console_error!("{name}: {error}");
         }

@@ -7,8 +7,10 @@ use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
+use worker::js_sys::Uint8Array;
+use worker::js_sys::futures::JsFuture;
 use worker::web_sys::{self, RequestInit};
-use worker::{AbortController, AbortSignal, Delay, Error, Fetch, Headers, Method, Request};
+use worker::{AbortController, AbortSignal, Delay, Error, Fetch, Headers, Method, Request, Response};
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -71,6 +73,12 @@ async fn exchange(
     let http = request(&Method::Post, url, Some(&headers), Some(&body.into()))?;
     let mut response = Fetch::Request(http).send_with_signal(&signal).await?;
     let status = response.status_code();
+    if let Some(length) = stated_length(response.headers())? {
+        return match length > max_bytes {
+            true => Err(OutboundError::TooLarge(max_bytes)),
+            false => Ok((status, read_whole(response).await?)),
+        };
+    }
     let mut body = Vec::new();
     let mut stream = response.stream()?;
     while let Some(chunk) = stream.next().await {
@@ -80,6 +88,21 @@ async fn exchange(
         }
     }
     Ok((status, body))
+}
+
+/// How many bytes the body has, where that is certain: what is stated of an encoded body is not what comes of it.
+fn stated_length(headers: &Headers) -> Result<Option<usize>, Error> {
+    if headers.get("content-encoding")?.is_some() {
+        return Ok(None);
+    }
+    let length = headers.get("content-length")?;
+    Ok(length.and_then(|length| length.parse().ok()))
+}
+
+/// The body of a response. `Response::bytes` reads it as a stream, which is most of what a small request costs.
+pub(crate) async fn read_whole(answered: Response) -> Result<Vec<u8>, Error> {
+    let body = web_sys::Response::from(answered).array_buffer()?;
+    Ok(Uint8Array::new(&JsFuture::from(body).await?).to_vec())
 }
 
 /// A request with a body, if there is one. `worker`'s own `RequestInit` would link what it says of images to Cloudflare.

@@ -35,13 +35,18 @@ const DYING = `
       super(context, env);
       this.#context = context;
     }
-    async fetch(request) {
-      const name = new URL(request.url).pathname.split("/")[1];
+    async #answer(name, answer) {
       const count = (counts[name] = (counts[name] ?? 0) + 1);
       if (before[name]?.includes(count)) this.#context.abort("dies before " + name);
-      const answer = await super.fetch(request);
+      const answered = await answer();
       if (behind[name]?.includes(count)) this.#context.abort("dies behind " + name);
-      return answer;
+      return answered;
+    }
+    fetch(request) {
+      return this.#answer(new URL(request.url).pathname.split("/")[1], () => super.fetch(request));
+    }
+    call(name, ...asked) {
+      return this.#answer(name, () => super.call(name, ...asked));
     }
   };
   export const Batcher = dying(built.Batcher);

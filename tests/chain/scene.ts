@@ -78,7 +78,7 @@ export class ChainScene {
   readonly contract: Hex;
   readonly operator: Account;
   readonly #vars: Record<string, string>;
-  readonly #outbound: Outbound;
+  readonly #outbound: Outbound | undefined;
   readonly #around: EdgeOptions["around"];
   readonly #settings: Json;
   edge: Edge;
@@ -92,7 +92,7 @@ export class ChainScene {
     contract: Hex,
     operator: Account,
     vars: Record<string, string>,
-    outbound: Outbound,
+    outbound: Outbound | undefined,
     edge: Edge,
     { around, settings = {} }: Pick<SceneOptions, "around" | "settings"> = {},
   ) {
@@ -110,7 +110,7 @@ export class ChainScene {
   /** The contract on this node, and an edge that anchors by `operator`. */
   static async on(
     node: ChainNode,
-    { vars = {}, outbound = passOn(node.url), direct = false, ...more }: SceneOptions = {},
+    { vars = {}, direct = false, outbound = direct ? undefined : passOn(node.url), ...more }: SceneOptions = {},
   ): Promise<ChainScene> {
     const [deployer, operator] = [account(0), account(1)];
     const contract = await deployContract({
@@ -120,7 +120,7 @@ export class ChainScene {
       log: () => {},
     });
     const all = {
-      CHAIN_RPC_URLS: "http://node.invalid",
+      CHAIN_RPC_URLS: outbound ? "http://node.invalid" : node.url,
       CONTRACT_ADDRESS: contract.address,
       CONTRACT_BLOCK: `${contract.block}`,
       ANCHORER_KEY: operator.key,
@@ -135,7 +135,7 @@ export class ChainScene {
       NEW_STREAMS_ANCHOR: "own",
       ...vars,
     };
-    const edge = await startEdge({ vars: all, outbound, direct, around: more.around });
+    const edge = await startEdge({ vars: all, ...(outbound ? { outbound } : {}), direct, around: more.around });
     return new ChainScene(node, contract.address, operator, all, outbound, edge, more);
   }
 
@@ -157,7 +157,8 @@ export class ChainScene {
   /** The Worker dies and starts again on the same state; its relay goes on. */
   async restartEdge(): Promise<void> {
     const { incarnation } = this.relay;
-    this.edge = await this.edge.restart({ vars: this.#vars, outbound: this.#outbound, around: this.#around });
+    const outbound = this.#outbound ? { outbound: this.#outbound } : {};
+    this.edge = await this.edge.restart({ vars: this.#vars, ...outbound, around: this.#around });
     this.relay = Object.assign(this.edge.relay(this.relay.id), { incarnation });
     await this.relay.register();
   }

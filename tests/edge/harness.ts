@@ -278,7 +278,7 @@ export interface EdgeOptions {
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
   outbound?: (request: Request) => Promise<Response>;
-  /** Whether requests reach the Worker itself, without Miniflare's own one in front of it: for benches. */
+  /** Whether requests reach the Worker, and its own ones reach others, without Miniflare's Workers in between: for benches. */
   direct?: boolean;
 }
 
@@ -481,8 +481,8 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       r2Buckets: options.archive === false ? [] : ["ARCHIVE"],
       ratelimits: options.ratelimits ?? {},
       resourcePersistencePath: folder,
-      outboundService: options.outbound ?? chainIsDown,
       ...(options.direct ? { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] } : {}),
+      ...(options.direct && !options.outbound ? {} : { outboundService: options.outbound ?? chainIsDown }),
       bindings: {
         MASTER_SECRET,
         ANCHORER_KEY,

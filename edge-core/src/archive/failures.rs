@@ -66,6 +66,11 @@ impl Failures {
         self.streams.remove(&(stream, work));
     }
 
+    /// Returns whether this work on a stream failed when it was last done.
+    pub fn has_failed(&self, stream: StreamId, work: Work) -> bool {
+        self.streams.contains_key(&(stream, work))
+    }
+
     /// Returns whether a stream is left alone for now.
     pub fn is_resting(&self, stream: StreamId, now: UnixMs) -> bool {
         let of_stream = self
@@ -113,6 +118,8 @@ mod tests {
         let mut failures = failing(&[1, 2]);
         assert!(failures.is_resting(stream(1), UnixMs(199)));
         assert!(!failures.is_resting(stream(1), UnixMs(1_000)));
+        assert!(failures.has_failed(stream(1), Work::Packing));
+        assert!(!failures.has_failed(stream(1), Work::Stripping));
         failures.handle_pass(None);
         failures.handle_success(stream(1), Work::Stripping);
         let shown = failures.shown().unwrap();

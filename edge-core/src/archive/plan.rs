@@ -17,6 +17,33 @@ pub struct PackRules {
     pub max_age_ms: u64,
 }
 
+impl PackRules {
+    /// Returns whether so many segments with so many bytes are worth a pack.
+    ///
+    /// Of all segments that a stream has in the database, final or not (or of the oldest [`MAX_PACK_SEGMENTS`]), a `false`
+    /// says that [`plan`] finds nothing to do: what is final is a part of them.
+    pub fn is_worth(
+        &self,
+        segments: usize,
+        bytes: u64,
+        oldest: UnixMs,
+        fullness: Fullness,
+        now: UnixMs,
+    ) -> bool {
+        let (target, max_age_ms) = match fullness {
+            Fullness::Low => (self.target_bytes, self.max_age_ms),
+            Fullness::Filling => (
+                self.target_bytes / FILLING_DIVISOR,
+                self.max_age_ms / FILLING_DIVISOR,
+            ),
+            Fullness::High | Fullness::Full => (0, 0),
+        };
+        segments >= MAX_PACK_SEGMENTS
+            || bytes >= target.min(MAX_PACK_BYTES as u64)
+            || now.since(oldest) >= max_age_ms
+    }
+}
+
 /// A segment in the database, without its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowSize {
@@ -68,18 +95,7 @@ pub fn plan(
         }
         (end, bytes, segments) = (row.end(), bytes + row.bytes, segments + 1);
     }
-    let (target, max_age_ms) = match fullness {
-        Fullness::Low => (rules.target_bytes, rules.max_age_ms),
-        Fullness::Filling => (
-            rules.target_bytes / FILLING_DIVISOR,
-            rules.max_age_ms / FILLING_DIVISOR,
-        ),
-        Fullness::High | Fullness::Full => (0, 0),
-    };
-    let is_due = is_cut
-        || segments == MAX_PACK_SEGMENTS
-        || bytes >= target.min(MAX_PACK_BYTES as u64)
-        || now.since(oldest) >= max_age_ms;
+    let is_due = is_cut || rules.is_worth(segments, bytes, oldest, fullness, now);
     (segments > 0 && is_due).then_some((first, end))
 }
 
@@ -91,4 +107,32 @@ fn final_end(first: Seq, finals: &[FinalRange]) -> Seq {
         true => end.max(range.end),
         false => end,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RULES: PackRules = PackRules {
+        target_bytes: 1_000,
+        max_age_ms: 60_000,
+    };
+
+    proptest! {
+        /// A stream whose segments together are not worth a pack is passed over without looking for what is final.
+        #[test]
+        fn what_is_not_worth_a_pack_has_nothing_to_pack(
+            sizes in prop::collection::vec(1_u64..600, 1..6), finals in 0_u64..6, age_ms in 0_u64..70_000, fullness in 0_usize..4,
+        ) {
+            let fullness = [Fullness::Low, Fullness::Filling, Fullness::High, Fullness::Full][fullness];
+            let row = |(first, bytes): (usize, &u64)| RowSize { first: Seq(first as u64), count: 1, bytes: *bytes };
+            let rows: Vec<RowSize> = sizes.iter().enumerate().map(row).collect();
+            let finals = [FinalRange { first: Seq(0), end: Seq(finals) }];
+            let (oldest, now) = (UnixMs(1_000), UnixMs(1_000 + age_ms));
+            if plan(&rows, &finals, oldest, RULES, fullness, now).is_some() {
+                prop_assert!(RULES.is_worth(rows.len(), sizes.iter().sum(), oldest, fullness, now));
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::{AcquireEpoch, EpochGrant, ProducerKey};
+use streamchain_protocol::wire::{AcquireEpoch, Batch, Committed, EpochGrant, ProducerKey};
 
 /// The storage refused a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,18 @@ impl StreamLog<Memory> {
         let before = self.store.rows.borrow().clone();
         step(self).inspect_err(|error: &LogError<DiskFull>| {
             self.store.rows.replace(before);
+            if !matches!(error, LogError::Refused(_)) {
+                self.forget();
+            }
+        })
+    }
+
+    /// Commits as the Stream object does: without a transaction where the log needs none.
+    pub fn commit_as_object(&self, relay: &RelayId, batch: &Batch) -> Step<Committed, Memory> {
+        if !self.commits_in_one_write()? {
+            return self.step(|log| log.commit(relay, batch));
+        }
+        self.commit(relay, batch).inspect_err(|error| {
             if !matches!(error, LogError::Refused(_)) {
                 self.forget();
             }

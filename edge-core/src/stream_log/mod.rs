@@ -7,9 +7,9 @@
 //! - an epoch belongs to one run of one relay, and only that run commits under it.
 //!
 //! Every function of [`StreamLog`] is one step. The caller runs it in one storage transaction: a step that fails leaves
-//! nothing behind, so each of them may be tried again. A step writes the stream's row once or not at all: a commit writes
-//! its batch alone ([`live`]). After a step that failed otherwise than by a refusal, the caller calls
-//! [`StreamLog::forget`].
+//! nothing behind, so each of them may be tried again. Steps that only read need none, and a commit mostly needs none either
+//! ([`StreamLog::commits_in_one_write`]). A step writes the stream's row once or not at all: a commit writes its batch alone
+//! ([`live`]). After a step that failed otherwise than by a refusal, the caller calls [`StreamLog::forget`].
 
 mod append;
 mod authors;
@@ -93,6 +93,11 @@ impl<S: LogStore> StreamLog<S> {
     /// Forgets what was read and written: a transaction failed, and the next step reads the rows again.
     pub fn forget(&self) {
         self.live.replace(None);
+    }
+
+    /// Returns whether the stream was created, as far as that is known without reading a row.
+    pub fn is_loaded(&self) -> bool {
+        self.live.borrow().is_some()
     }
 
     /// Returns the stream, if it was created; reads its rows unless that was done.
@@ -260,6 +265,12 @@ impl<S: LogStore> StreamLog<S> {
         })
     }
 
+    /// Returns whether the next commit needs no transaction. Where nothing waits in the inbox it writes the batch before
+    /// anything else, and all else follows from the batch: a commit that ends behind that is as one whose answer was lost.
+    pub fn commits_in_one_write(&self) -> Step<bool, S> {
+        self.read(|live, _| Ok(live.state.inbox.messages == 0))
+    }
+
     /// Refuses whoever does not lead the stream under this epoch.
     pub fn need_leader(&self, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
         Ok(self.state()?.check_leader(relay, epoch)?)
@@ -368,23 +379,9 @@ impl<S: LogStore> StreamLog<S> {
         })
     }
 
-    /// Returns the run that the batcher is to be offered: `None` when it has all that is flushed, or the stream has anchors
-    /// of its own.
-    pub fn pending_run(&self) -> Step<Option<PendingRun>, S> {
-        Ok(self.state()?.pending_run())
-    }
-
-    /// Notes the batcher's answer to the offer of a run: `begin` is where the stream's next run begins.
-    pub fn mark_offered(&self, run: &Run, begin: Seq) -> Step<(), S> {
-        self.change(|state, _| {
-            state.mark_offered(run, begin);
-            Ok(())
-        })
-    }
-
     /// Returns up to `rows` segments that are flushed and that the Anchorer has not acknowledged.
     pub fn unacked_segments(&self, rows: usize) -> Step<Vec<OutboxSegment>, S> {
-        self.change_outbox(|outbox| outbox.unacked(rows).map_err(LogError::Store))
+        self.read(|_, store| outbox::unacked(store, rows).map_err(LogError::Store))
     }
 
     /// Notes that the Anchorer has acknowledged these segments.
@@ -407,7 +404,7 @@ impl<S: LogStore> StreamLog<S> {
     /// Returns whether anything but segments for the Anchorer and runs for the batcher waits to go out.
     #[cfg(test)]
     fn has_unflushed(&self) -> Step<bool, S> {
-        self.change_outbox(|outbox| Ok(outbox.has_unflushed()))
+        self.read(|live, _| Ok(outbox::has_unflushed(live)))
     }
 
     /// Notes in the schedule that something may have been committed. Returns when the object has to look again, segments for
@@ -421,7 +418,7 @@ impl<S: LogStore> StreamLog<S> {
 
     /// Returns whether anything waits to go out.
     pub fn has_work(&self) -> Step<bool, S> {
-        self.change_outbox(|outbox| outbox.has_work().map_err(LogError::Store))
+        self.read(|live, store| outbox::has_work(live, store).map_err(LogError::Store))
     }
 }
 

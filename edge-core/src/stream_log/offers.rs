@@ -7,7 +7,10 @@
 //! The last run that was taken is mostly in a round by the time of the next offer, so the next one is offered behind it. If
 //! it is not, the batcher says where it begins, and the whole is offered.
 
-use super::state::{LogState, RunMarks};
+use super::StreamLog;
+use super::error::LogError;
+use super::state::{LogState, OutboxSegment, RunMarks};
+use super::store::{LogStore, Step};
 use alloy_primitives::B256;
 use streamchain_protocol::ids::Seq;
 use streamchain_protocol::proof::{Segment, merkle};
@@ -89,6 +92,39 @@ impl Run {
     }
 }
 
+/// What goes to the batcher.
+impl<S: LogStore> StreamLog<S> {
+    /// Returns the run that the batcher is to be offered: `None` when it has all that is flushed, or the stream has anchors
+    /// of its own.
+    pub fn pending_run(&self) -> Step<Option<PendingRun>, S> {
+        Ok(self.state()?.pending_run())
+    }
+
+    /// Notes the batcher's answer to the offer of a run: `begin` is where the stream's next run begins.
+    pub fn mark_offered(&self, run: &Run, begin: Seq) -> Step<(), S> {
+        self.change(|state, _| {
+            state.mark_offered(run, begin);
+            Ok(())
+        })
+    }
+
+    /// As [`Self::mark_flushed`], of a segment whose run the batcher was offered already: both are noted in one write.
+    pub fn mark_flushed_and_offered(
+        &self,
+        segment: &OutboxSegment,
+        bytes: usize,
+        (run, begin): (&Run, Seq),
+    ) -> Step<(), S> {
+        self.change_outbox(|outbox| {
+            outbox
+                .mark_flushed(segment, bytes, false)
+                .map_err(LogError::Store)?;
+            outbox.live.state.mark_offered(run, begin);
+            Ok(())
+        })
+    }
+}
+
 impl LogState {
     /// Notes that a segment which begins at `first` is flushed for a round.
     pub(super) fn begin_runs(&mut self, first: Seq) {
@@ -97,6 +133,15 @@ impl LogState {
             begin: first,
             offered: first,
         });
+    }
+
+    /// Returns the row as it is once a segment for a round is marked as flushed, as far as offers depend on it.
+    pub fn with_flushed(mut self, segment: &Segment) -> Self {
+        if segment.first == self.flushed {
+            self.flushed = segment.end();
+            self.begin_runs(segment.first);
+        }
+        self
     }
 
     /// Returns the run that is to be offered.

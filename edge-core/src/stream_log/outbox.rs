@@ -125,25 +125,25 @@ impl<S: LogStore> Outbox<'_, S> {
             false => Ok(()),
         }
     }
+}
 
-    /// Returns up to `rows` segments that are flushed and that the Anchorer has not acknowledged.
-    pub(super) fn unacked(&self, rows: usize) -> Result<Vec<OutboxSegment>, S::Error> {
-        let mut segments = self.store.segments(rows)?;
-        segments.retain(|one| one.flushed);
-        Ok(segments)
-    }
+/// Returns up to `rows` segments that are flushed and that the Anchorer has not acknowledged.
+pub(super) fn unacked<S: LogStore>(store: &S, rows: usize) -> Result<Vec<OutboxSegment>, S::Error> {
+    let mut segments = store.segments(rows)?;
+    segments.retain(|one| one.flushed);
+    Ok(segments)
+}
 
-    /// Returns whether anything waits to go out.
-    pub(super) fn has_work(&self) -> Result<bool, S::Error> {
-        let is_to_offer = self.live.state.pending_run().is_some();
-        Ok(self.has_unflushed() || is_to_offer || !self.store.segments(1)?.is_empty())
-    }
+/// Returns whether anything waits to go out.
+pub(super) fn has_work<S: LogStore>(live: &Live, store: &S) -> Result<bool, S::Error> {
+    let is_to_offer = live.state.pending_run().is_some();
+    Ok(has_unflushed(live) || is_to_offer || !store.segments(1)?.is_empty())
+}
 
-    /// Returns whether anything but segments for the Anchorer waits to go out.
-    pub(super) fn has_unflushed(&self) -> bool {
-        let state = &self.live.state;
-        !state.listed || state.flushed < state.head || state.inbox.messages > 0
-    }
+/// Returns whether anything but segments for the Anchorer waits to go out.
+pub(super) fn has_unflushed(live: &Live) -> bool {
+    let state = &live.state;
+    !state.listed || state.flushed < state.head || state.inbox.messages > 0
 }
 
 /// Returns how many messages from `from` on, in whole batches, one segment takes; at least one batch.

@@ -223,13 +223,15 @@ impl LogState {
 
     /// Returns whether the row has to be written after a step that began with `before`: whether anything changed but what
     /// [`Self::advance`] changes, which the batches give again.
-    pub(super) fn needs_row(&self, before: &Self) -> bool {
-        let mut advanced = before.clone();
-        advanced.head = self.head;
-        advanced.backlog = self.backlog;
-        advanced.last_batch = self.last_batch;
-        advanced.unsaved_from = self.unsaved_from;
-        advanced != *self
+    pub(super) fn needs_row(&mut self, before: &Self) -> bool {
+        let advanced = (self.head, self.backlog, self.last_batch, self.unsaved_from);
+        self.head = before.head;
+        self.backlog = before.backlog;
+        self.last_batch = before.last_batch;
+        self.unsaved_from = before.unsaved_from;
+        let is_other = *self != *before;
+        (self.head, self.backlog, self.last_batch, self.unsaved_from) = advanced;
+        is_other
     }
 
     /// Returns the relay that leads the stream; `None` when no relay does, or the edge itself.

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::config::archive::ArchiveConfig;
 use crate::problem::Problem;
 use crate::storage::archive::Archive;
+use crate::storage::d1::segments::StreamSums;
 use crate::storage::d1::{self, anchors, packs, rounds, runs, segments, streams};
 use crate::storage::history::list_key;
 use serde::{Deserialize, Serialize};
@@ -110,12 +111,14 @@ impl Archiver {
                     None => Vec::new(),
                 };
                 let mut visited = after;
-                for stream in &streams {
+                for found in &streams {
                     if clock::now() >= until {
                         break;
                     }
-                    self.visit(db, config, fullness, *stream).await?;
-                    visited = stream.to_string();
+                    if self.may_pack(config, fullness, found) {
+                        self.visit(db, config, fullness, found.stream).await?;
+                    }
+                    visited = found.stream.to_string();
                 }
                 Ok(match streams.is_empty() {
                     true => Place::Retention(String::new()),
@@ -166,6 +169,16 @@ impl Archiver {
             rounds::drop_lists(db, *round).await?;
         }
         Ok(due.len() == LISTS_AT_ONCE)
+    }
+
+    /// Whether a stream is to be visited: all of it, final or not, makes a pack; or packing failed, and success is to be noted.
+    fn may_pack(&self, config: ArchiveConfig, fullness: Fullness, found: &StreamSums) -> bool {
+        let oldest = first_time(&found.begins).unwrap_or_default();
+        let (segments, bytes) = (found.segments, found.bytes);
+        config
+            .rules
+            .is_worth(segments, bytes, oldest, fullness, clock::now())
+            || self.failures.borrow().has_failed(found.stream, Work::Packing)
     }
 
     /// Makes packs of what a stream has that is final. What fails with this stream alone is logged, and the stream left

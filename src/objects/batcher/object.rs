@@ -2,6 +2,7 @@
 
 use crate::api::anchorer::{AnnounceRuns, anchorer_object};
 use crate::api::batcher::*;
+use crate::api::by_method::answer_call;
 use crate::api::call::{Encoded, new_request_id, reply, serve, within};
 use crate::clock::now;
 use crate::config::Config;
@@ -15,7 +16,9 @@ use streamchain_chain::batcher as chain;
 use streamchain_chain::batcher::{BatcherTask, Fixing, Offered};
 use streamchain_chain::journal::RestoreError;
 use streamchain_chain::rounds::Closed;
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::proof::run::RunEntry;
+use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Error, Request, Response, State, durable_object};
 
 /// The batcher of one group of buckets.
@@ -48,6 +51,21 @@ impl DurableObject for Batcher {
 
     async fn alarm(&self) -> worker::Result<Response> {
         self.kept.round(|task| self.perform(task)).await
+    }
+}
+
+#[wasm_bindgen(wasm_bindgen_futures = ::worker::wasm_bindgen_futures, js_sys = ::worker::js_sys)]
+impl Batcher {
+    /// Answers a request that comes as a call of this method: `Handle::call_method`.
+    pub async fn call(
+        &self,
+        name: String,
+        shape: u32,
+        id: String,
+        body: Vec<u8>,
+    ) -> Result<JsValue, JsValue> {
+        let answer = async |asked, _: &RequestId| self.answer(asked).await;
+        answer_call((&name, shape), &id, body, answer).await
     }
 }
 

@@ -18,12 +18,12 @@ use streamchain_protocol::wire::{Notice, NoticeEvent};
 impl Stream {
     /// What decides on what an account may do.
     pub(super) fn access(&self, account: Option<Address>) -> Result<Access, Problem> {
-        Ok(self.step(|log| log.access(account))?)
+        Ok(self.look(|log| log.access(account))?)
     }
 
     /// What a session may do that is being opened: refused when that is nothing.
     pub(super) fn session_rights(&self, asked: &OpenSession) -> Result<Rights, Problem> {
-        let access = self.step(|log| log.access(asked.account))?;
+        let access = self.look(|log| log.access(asked.account))?;
         let mut rights = access.rights(asked.account, asked.operator).and(asked.limit);
         if self.state()?.name.is_system() {
             // The system's own streams are written by the system alone, whoever asks.
@@ -109,7 +109,7 @@ impl Stream {
     }
 
     pub(super) fn members(&self) -> Result<Vec<Member>, Problem> {
-        let members = self.step(StreamLog::members)?;
+        let members = self.look(StreamLog::members)?;
         let member = |(address, rights)| Member { address, rights };
         Ok(members.into_iter().map(member).collect())
     }

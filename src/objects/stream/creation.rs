@@ -107,7 +107,7 @@ impl Stream {
 
     fn is_new(&self) -> bool {
         matches!(
-            self.step(StreamLog::state),
+            self.look(StreamLog::state),
             Err(LogError::Refused(Refusal::NoSuchStream))
         )
     }

@@ -33,7 +33,7 @@ impl Stream {
         loop {
             let seen = self.waiters.changes();
             // In the step that reads: a reader who waits gets nothing that came after the right to it was gone.
-            let news = self.step(|log| log.news(&asked.reader, cursor, MAX_NEWS_BYTES))?;
+            let news = self.look(|log| log.news(&asked.reader, cursor, MAX_NEWS_BYTES))?;
             let left = until.since(clock::now());
             if left == 0 || !news.is_empty(cursor) {
                 return Ok(news);

@@ -126,6 +126,17 @@ impl Stream {
         })
     }
 
+    /// One step of the machine that needs no transaction: it writes nothing, or the stream's row last and nothing that depends on
+    /// it, or a batch ([`StreamLog::commits_in_one_write`]).
+    pub(super) fn look<T>(&self, step: impl FnOnce(&Log) -> Step<T, StreamRows>) -> Step<T, StreamRows> {
+        step(&self.log).inspect_err(|error| {
+            if !matches!(error, LogError::Refused(_)) {
+                self.log.rows().forget();
+                self.log.forget();
+            }
+        })
+    }
+
     /// An alarm that failed again and again is dropped by the platform: the first request sets it anew.
     pub(super) async fn resume(&self) -> Result<(), Problem> {
         if self.looked.get() {
@@ -183,7 +194,7 @@ impl Stream {
             Asked::Commit(asked) => reply::<Commit>(self.commit(&asked).await),
             Asked::Append(asked) => reply::<Append>(self.append(id, asked).await),
             Asked::ReadTail(asked) => {
-                let tail = self.step(|log| log.tail(&asked.reader, asked.from, asked.max_bytes));
+                let tail = self.look(|log| log.tail(&asked.reader, asked.from, asked.max_bytes));
                 reply::<ReadTail>(tail.map_err(Problem::from))
             }
             Asked::ReadNews(asked) => reply::<ReadNews>(self.read_news(&asked).await),
@@ -218,18 +229,22 @@ impl Stream {
 
     /// The messages that wait, for the relay that is the leader.
     fn read_inbox(&self, asked: &ReadInbox) -> Result<Vec<u8>, Problem> {
-        Ok(self.step(|log| log.waiting(&asked.relay, asked.epoch))?)
+        Ok(self.look(|log| log.waiting(&asked.relay, asked.epoch))?)
     }
 
     fn producer(&self, asked: &GetProducer) -> Result<Encoded<ProducerState>, Problem> {
-        Ok(Encoded::of(&self.step(|log| {
+        Ok(Encoded::of(&self.look(|log| {
             log.producer(&asked.relay, asked.epoch, asked.producer, asked.author)
         })?))
     }
 
     async fn commit(&self, asked: &Commit) -> Result<Encoded<Committed>, Problem> {
         let batch = Batch::decode(&asked.batch)?;
-        let committed = self.step(|log| log.commit(&asked.relay, &batch))?;
+        let commit = |log: &Log| log.commit(&asked.relay, &batch);
+        let committed = match self.look(Log::commits_in_one_write)? {
+            true => self.look(commit)?,
+            false => self.step(commit)?,
+        };
         self.committed.set(clock::now());
         self.waiters.notify();
         // No await since the commit: the alarm is set with it or not at all.
@@ -239,7 +254,7 @@ impl Stream {
 
     /// What the chain says of the stream. Answers which relay is to have the notices too.
     async fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
-        let mut state = self.step(Log::state)?;
+        let mut state = self.look(Log::state)?;
         for notice in &asked.notices {
             state = self.step(|log| match asked.in_rounds {
                 true => log.apply_round(&notice.event),

@@ -18,8 +18,9 @@ use worker::{D1Database, console_error};
 /// Most segments handed to the Anchorer in one request.
 const MAX_SEGMENTS_AT_ONCE: usize = 100;
 
-/// How long a segment that the database has waits for the Anchorer's acknowledgement before it is kept in a row.
-const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a segment that the database has waits for the Anchorer's acknowledgement before it is kept in a row, or for the
+/// batcher's answer before it is marked without it.
+pub(super) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Stream {
     /// How long things may wait.
@@ -49,11 +50,11 @@ impl Stream {
     /// Never fails and never panics on what others answer: an alarm that throws is dropped in the end.
     pub(super) async fn on_alarm(&self) {
         let storage = self.state.storage();
-        if self.discard_if_empty().await.unwrap_or(false) {
+        if !self.log.is_loaded() && self.discard_if_empty().await.unwrap_or(false) {
             return self.alarm.rest();
         }
         self.finds_work();
-        let has_work = || self.step(StreamLog::has_work).unwrap_or(true);
+        let has_work = || self.look(StreamLog::has_work).unwrap_or(true);
         if !has_work() && self.wake_due(clock::now()).is_none() {
             return self.alarm.rest();
         }
@@ -76,7 +77,7 @@ impl Stream {
         let (Ok(pace), Ok(state)) = (self.pace(), self.state()) else {
             return Some(now.plus_ms(FLUSH_BACKOFF.max_ms));
         };
-        let unacked = self.step(|log| log.unacked_segments(1));
+        let unacked = self.look(|log| log.unacked_segments(1));
         let has_unacked = unacked.map_or(true, |unacked| !unacked.is_empty());
         let due = self.schedule.borrow().next_due(pace, &state, has_unacked, now);
         due.into_iter().chain(self.wake_due(now)).min()
@@ -97,7 +98,7 @@ impl Stream {
         let state = self.state()?;
         if !state.listed {
             streams::put(&self.env.d1("DB")?, &state).await?;
-            self.step(|log| log.mark_listed(state.settings))?;
+            self.look(|log| log.mark_listed(state.settings))?;
         }
         Ok(state)
     }
@@ -125,7 +126,7 @@ impl Stream {
 
     /// Makes a segment of what is open, due or not, and writes it. Returns whether there was anything.
     pub(super) async fn seal_one(&self, db: &D1Database) -> Result<bool, Problem> {
-        let Some((segment, records)) = self.step(StreamLog::next_segment)? else {
+        let Some((segment, records)) = self.look(StreamLog::next_segment)? else {
             return Ok(false);
         };
         self.write_segment(db, &segment, &records).await?;
@@ -133,7 +134,8 @@ impl Stream {
     }
 
     /// Writes one segment. The Anchorer gets the last one of a stream that is up to date with the same call that would
-    /// acknowledge it, so that no row is kept for it.
+    /// acknowledge it, so that no row is kept for it; the batcher is offered the run that ends with it, so that one write notes
+    /// both.
     async fn write_segment(
         &self,
         db: &D1Database,
@@ -142,7 +144,15 @@ impl Stream {
     ) -> Result<(), Problem> {
         let state = self.state()?;
         segments::insert(db, state.id, segment, records).await?;
+        self.flushed.borrow_mut().add(&segment.segment);
         let is_last = segment.segment.end() == state.head;
+        if segment.anchor == Anchoring::Shared
+            && is_last
+            && let Some((run, begin)) = self.offer_with(segment).await?
+        {
+            self.step(|log| log.mark_flushed_and_offered(segment, records.len(), (&run, begin)))?;
+            return Ok(());
+        }
         let is_acked = segment.anchor == Anchoring::Own && is_last && {
             let handed = within(ACK_TIMEOUT, self.hand_to_anchorer(Some(segment)));
             matches!(handed.await, Ok(true))
@@ -151,7 +161,6 @@ impl Stream {
             true => log.mark_flushed_and_acked(segment, records.len()),
             false => log.mark_flushed(segment, records.len()),
         })?;
-        self.flushed.borrow_mut().add(&segment.segment);
         Ok(())
     }
 
@@ -162,7 +171,7 @@ impl Stream {
         if self.schedule.borrow().is_refused(now) {
             return Ok(false);
         }
-        let unacked = self.step(|log| log.unacked_segments(MAX_SEGMENTS_AT_ONCE))?;
+        let unacked = self.look(|log| log.unacked_segments(MAX_SEGMENTS_AT_ONCE))?;
         if unacked.is_empty() && newest.is_none() {
             return Ok(true);
         }

@@ -1,6 +1,7 @@
 //! The Stream object's part in rounds: it offers the run of all that is sealed and in no round to its batcher.
 
 use super::object::Stream;
+use super::outbox::ACK_TIMEOUT;
 use crate::api::batcher::{OfferRun, RunOffered, WatchStream, batcher_object};
 use crate::api::call::{new_request_id, within};
 use crate::api::relays::RelayNotice;
@@ -10,8 +11,8 @@ use crate::problem::Problem;
 use crate::storage::d1::runs::{self, RunRow};
 use crate::storage::d1::segments;
 use std::time::Duration;
-use streamchain_edge_core::stream_log::{LogState, PendingRun, Run};
-use streamchain_protocol::ids::StreamId;
+use streamchain_edge_core::stream_log::{LogState, OutboxSegment, PendingRun, Run};
+use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::limits::MAX_SEGMENTS_PER_RUN;
 use streamchain_protocol::proof::AnchorRef;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -48,13 +49,38 @@ impl Stream {
                 self.schedule.borrow_mut().handle_refusal(now);
                 return Ok(());
             }
-            self.step(|log| log.mark_offered(&run, begin))?;
+            self.look(|log| log.mark_offered(&run, begin))?;
             if begin == run.first {
                 self.schedule.borrow_mut().handle_offer(now);
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Offers the run that ends with a segment which the database has and which is not marked as flushed yet, if that is due
+    /// and the run is known here; what it is and what the batcher answered. `None`, and [`Self::offer_run`] does it, where the
+    /// batcher does not answer.
+    pub(super) async fn offer_with(&self, segment: &OutboxSegment) -> Result<Option<(Run, Seq)>, Problem> {
+        let (pace, now) = (self.pace()?, clock::now());
+        let state = self.state()?.with_flushed(&segment.segment);
+        let pending = state.pending_run();
+        let pending = pending.filter(|_| self.schedule.borrow().is_offer_due(pace, &state, now));
+        let Some(run) = pending.and_then(|pending| self.flushed.borrow().run(pending)) else {
+            return Ok(None);
+        };
+        let Ok(RunOffered { begin, refused }) = within(ACK_TIMEOUT, self.offer(&state, &run)).await else {
+            return Ok(None);
+        };
+        if let Some(reason) = refused {
+            console_error!("outbox: the batcher has no room: {reason}");
+            self.schedule.borrow_mut().handle_refusal(now);
+            return Ok(None);
+        }
+        if begin == run.first {
+            self.schedule.borrow_mut().handle_offer(now);
+        }
+        Ok(Some((run, begin)))
     }
 
     /// The run that waits, made of the roots that this instance wrote, or else of those that the database has.
@@ -83,7 +109,7 @@ impl Stream {
             watched,
         };
         let offered = batcher_object(&self.env, &new_request_id(), &config, state.id)?
-            .call(offer)
+            .call_method(offer)
             .await?;
         // A reader who came meanwhile says so with the next question.
         self.is_watch_told.set(self.is_watch_told.get() && watched);

@@ -118,13 +118,13 @@ impl Stream {
 
     /// The relay that a session was sent to, for its author.
     pub(super) fn find_session(&self, asked: &FindSession) -> Result<RelayId, Problem> {
-        let session = self.step(|log| log.session_of(asked.session, asked.author))?;
+        let session = self.look(|log| log.session_of(asked.session, asked.author))?;
         Ok(session.relay)
     }
 
     /// The relay is notified first: should that fail, the session is still here and the request can be repeated.
     pub(super) async fn end_session(&self, id: &RequestId, asked: &EndSession) -> Result<(), Problem> {
-        let session = self.step(|log| log.session_of(asked.session, asked.author))?;
+        let session = self.look(|log| log.session_of(asked.session, asked.author))?;
         let stream = self.state()?.id.short();
         let notice = Notice {
             stream,

@@ -44,7 +44,7 @@ impl Stream {
             let detail = "this stream has no direct connections: its setting p2p is off";
             return Err(Problem::new(Kind::Forbidden, detail));
         }
-        self.step(|log| log.session_of(peer.session, peer.author))?;
+        self.look(|log| log.session_of(peer.session, peer.author))?;
         Ok(())
     }
 }

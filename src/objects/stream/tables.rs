@@ -68,6 +68,8 @@ pub(super) struct StreamRows {
     sql: SqlStorage,
     /// Whether the tables are known to be there; they are never dropped.
     prepared: Cell<bool>,
+    /// Whether it is known that no segment waits for the Anchorer: those of streams in rounds never do.
+    has_no_segments: Cell<bool>,
     chunks: Chunks,
 }
 
@@ -77,6 +79,7 @@ impl StreamRows {
         Self {
             sql,
             prepared: Cell::new(false),
+            has_no_segments: Cell::new(false),
             chunks: Chunks::default(),
         }
     }
@@ -85,6 +88,7 @@ impl StreamRows {
     pub(super) fn forget(&self) {
         self.chunks.forget();
         self.prepared.set(false);
+        self.has_no_segments.set(false);
     }
 
     /// Whether there are tables, and no stream in them.
@@ -180,12 +184,18 @@ impl LogStore for StreamRows {
     }
 
     fn segments(&self, rows: usize) -> Result<Vec<OutboxSegment>, Error> {
+        if self.has_no_segments.get() {
+            return Ok(Vec::new());
+        }
         let limit = number(rows.min(u32::MAX as usize) as u64);
         let query = "SELECT json FROM sealed ORDER BY first LIMIT ?";
-        all(&self.sql, query, vec![limit], |row| own_json(&row.text()?))
+        let segments = all(&self.sql, query, vec![limit], |row| own_json(&row.text()?))?;
+        self.has_no_segments.set(rows > 0 && segments.is_empty());
+        Ok(segments)
     }
 
     fn put_segment(&self, segment: &OutboxSegment) -> Result<(), Error> {
+        self.has_no_segments.set(false);
         let values = vec![
             number(segment.segment.first.0),
             serde_json::to_string(segment)?.into(),

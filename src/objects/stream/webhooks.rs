@@ -35,7 +35,7 @@ impl Stream {
             event: asked.event,
             seq: asked.seq,
         };
-        let news = self.step(|log| log.news(&asked.reader, cursor, MAX_NEWS_BYTES))?;
+        let news = self.look(|log| log.news(&asked.reader, cursor, MAX_NEWS_BYTES))?;
         let (event, seq) = (news.tail.state.events.next - 1, news.tail.state.head);
         let has_news = !news.is_empty(cursor);
         self.wakening
@@ -46,14 +46,14 @@ impl Stream {
 
     /// When the Webhooks object is to be woken; `None` when it is not.
     pub(super) fn wake_due(&self, now: UnixMs) -> Option<UnixMs> {
-        let (watch, here) = self.step(|log| log.watched()).ok().flatten()?;
+        let (watch, here) = self.look(|log| log.watched()).ok().flatten()?;
         self.wakening.borrow().due(watch, here, now)
     }
 
     /// The alarm's part.
     pub(super) async fn wake_webhooks(&self) {
         let now = clock::now();
-        let (Ok(Some((watch, here))), Ok(state)) = (self.step(|log| log.watched()), self.state()) else {
+        let (Ok(Some((watch, here))), Ok(state)) = (self.look(|log| log.watched()), self.state()) else {
             return;
         };
         if !self.wakening.borrow().is_due(watch, here, now) {

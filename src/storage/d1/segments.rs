@@ -7,6 +7,7 @@ use alloy_primitives::{B256, hex};
 use streamchain_chain::anchorer::StoredSegment;
 use streamchain_edge_core::archive::RowSize;
 use streamchain_edge_core::stream_log::OutboxSegment;
+use streamchain_protocol::archive::MAX_PACK_SEGMENTS;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::stream_settings::{Anchoring, Mode};
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
@@ -173,10 +174,22 @@ pub(crate) async fn oldest(
         return Ok((sizes, Vec::new()));
     };
     let query = "SELECT hex(substr(records, 1, 16)) FROM segments WHERE stream = ?1 AND first = ?2";
-    let read = |row: &mut Row| hex::decode(row.text()?).map_err(|_| out_of_shape("hexadecimal digits"));
     let values = [D1Type::Text(&id), number(first.first.0)];
-    let begins = rows(db, query, &values, read).await?.into_iter().next();
+    let begins = rows(db, query, &values, begins).await?.into_iter().next();
     Ok((sizes, begins.unwrap_or_default()))
+}
+
+/// What a stream has here: its oldest segments, as many as a pack takes at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamSums {
+    /// The stream.
+    pub stream: StreamId,
+    /// How many segments.
+    pub segments: usize,
+    /// The length of their records.
+    pub bytes: u64,
+    /// The beginning of the first one's records.
+    pub begins: Vec<u8>,
 }
 
 /// Up to `limit` streams that have segments here, in the order of their ids, behind the given one.
@@ -184,21 +197,38 @@ pub(crate) async fn streams_after(
     db: &D1Database,
     after: &str,
     limit: usize,
-) -> Result<Vec<StreamId>, Error> {
+) -> Result<Vec<StreamSums>, Error> {
     // Jumps from stream to stream: the rows between are not read.
     let query = "
         WITH RECURSIVE next(id) AS (
           SELECT min(stream) FROM segments WHERE stream > ?1
           UNION ALL SELECT (SELECT min(stream) FROM segments WHERE stream > next.id) FROM next WHERE next.id IS NOT NULL
           LIMIT ?2)
-        SELECT id FROM next WHERE id IS NOT NULL";
-    rows(
-        db,
-        query,
-        &[D1Type::Text(after), number(limit as u64)],
-        Row::parsed,
-    )
-    .await
+        SELECT id,
+          (SELECT count(*) FROM (SELECT 1 FROM segments WHERE stream = id ORDER BY first LIMIT ?3)),
+          (SELECT coalesce(sum(bytes), 0) FROM (SELECT bytes FROM segments WHERE stream = id ORDER BY first LIMIT ?3)),
+          (SELECT hex(substr(records, 1, 16)) FROM segments WHERE stream = id ORDER BY first LIMIT 1)
+        FROM next WHERE id IS NOT NULL";
+    let read = |row: &mut Row| {
+        Ok(StreamSums {
+            stream: row.parsed()?,
+            segments: row.number()? as usize, // at most what a pack takes
+            bytes: row.number()?,
+            begins: begins(row)?,
+        })
+    };
+    let values = [
+        D1Type::Text(after),
+        number(limit as u64),
+        number(MAX_PACK_SEGMENTS as u64),
+    ];
+    rows(db, query, &values, read).await
+}
+
+/// The beginning of a segment's records; nothing where there is no segment.
+fn begins(row: &mut Row) -> Result<Vec<u8>, Error> {
+    let digits = row.maybe_text()?.unwrap_or_default();
+    hex::decode(digits).map_err(|_| out_of_shape("hexadecimal digits"))
 }
 
 /// A segment with what the archive and the Anchorer need to know of it, and the stream's settings when it was made.

@@ -320,7 +320,7 @@ impl World {
             records.extend(at.fetched.drain(..count.min(at.fetched.len())));
             batch(at.epoch, at.head, records)
         });
-        match self.log.step(|log| log.commit(&name(relay), &batch)) {
+        match self.log.commit_as_object(&name(relay), &batch) {
             Ok(committed) => {
                 self.channel = batch.records[0].producer_seq + 1;
                 if lost {

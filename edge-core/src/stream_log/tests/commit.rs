@@ -40,6 +40,60 @@ fn the_retry_of_the_last_batch_gets_the_same_answer() {
     );
 }
 
+/// A commit that writes more than its batch: the stream's row, as a withdrawal was sent, or the rows of the producers too.
+fn before_a_larger_commit(messages: u64) -> StreamLog<Memory> {
+    let log = acquired();
+    let withdrawn = [Some(Address::repeat_byte(9))];
+    log.step(|log| log.withdraw(&withdrawn, UnixSec(1))).unwrap();
+    let sent = log.commit_as_object(&relay("a"), &batch(1, 0, records(1, 0, messages)));
+    assert_eq!(sent.unwrap().withdrawn.len(), 1);
+    log
+}
+
+#[test]
+fn a_commit_that_fails_behind_its_batch_is_done() {
+    for (messages, writes) in [(1, 1), (4_096, 1), (4_096, 2)] {
+        let log = before_a_larger_commit(messages);
+        let next = batch(1, messages, records(1, messages, 2));
+        log.rows().writes_left.set(Some(writes));
+        let failed = log.commit_as_object(&relay("a"), &next);
+        assert!(matches!(failed, Err(LogError::Store(_))), "{messages}, {writes}");
+        log.rows().writes_left.set(None);
+        for log in [log.restarted(), log] {
+            assert_eq!(log.state().unwrap().head, Seq(messages + 2));
+            let again = log.commit_as_object(&relay("a"), &next).unwrap();
+            assert_eq!(again.committed, Seq(messages + 2));
+            let behind = batch(1, messages + 2, records(1, messages + 2, 1));
+            log.commit_as_object(&relay("a"), &behind).unwrap();
+            let records = log.tail(&owner(), Seq(0), usize::MAX).unwrap().records;
+            assert_eq!(decode_records(&records).unwrap().len() as u64, messages + 3);
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_fails_with_its_batch_leaves_nothing() {
+    let log = before_a_larger_commit(1);
+    let before = log.state().unwrap();
+    log.rows().writes_left.set(Some(0));
+    assert!(
+        log.commit_as_object(&relay("a"), &batch(1, 1, records(1, 1, 1)))
+            .is_err()
+    );
+    log.rows().writes_left.set(None);
+    assert_eq!(log.restarted().state().unwrap(), before);
+    assert_eq!(log.state().unwrap(), before);
+}
+
+#[test]
+fn what_waits_in_the_inbox_is_committed_in_a_transaction() {
+    let log = acquired();
+    assert!(log.commits_in_one_write().unwrap());
+    let waits = log.step(|log| log.append(&records(8, 0, 1))).unwrap();
+    assert!(matches!(waits, Appended::Waits(_)));
+    assert!(!log.commits_in_one_write().unwrap());
+}
+
 #[test]
 fn a_producers_numbers_are_committed_in_order_each_once() {
     let log = acquired();

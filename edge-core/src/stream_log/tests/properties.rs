@@ -185,10 +185,10 @@ impl World {
     fn commit(&mut self, relay: u8, batch: Batch, answer: CommitAnswer) {
         self.last = Some((relay, batch.clone()));
         let head = self.log.state().unwrap().head;
-        let commit = |log: &StreamLog<Memory>| log.commit(&relay_of(relay), &batch);
+        let name = relay_of(relay);
         let outcome = match answer {
-            CommitAnswer::FailedButDone => self.log.step_but_report_failure(commit),
-            CommitAnswer::Received | CommitAnswer::Lost => self.log.step(commit),
+            CommitAnswer::FailedButDone => self.log.step_but_report_failure(|log| log.commit(&name, &batch)),
+            CommitAnswer::Received | CommitAnswer::Lost => self.log.commit_as_object(&name, &batch),
         };
         if self.log.state().unwrap().head > head {
             assert_eq!(batch.first, head, "the batch follows what was stored before");

@@ -27,7 +27,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (1..5u64).prop_map(|count| Event::Commit { count }),
-        4 => (0..4u8).prop_map(|effects| Event::Flush { effects }),
+        4 => (0..6u8).prop_map(|effects| Event::Flush { effects }),
         4 => any::<bool>().prop_map(|lost| Event::Offer { lost }),
         2 => Just(Event::Round),
         1 => Just(Event::Forget),
@@ -96,6 +96,22 @@ impl World {
             let there = self.database.entry(made.segment.first).or_insert(made);
             assert_eq!(*there, made, "a retry writes the same segment");
         }
+        if effects > 3 {
+            self.remembered.add(&made.segment);
+            let state = self.log.state().unwrap().with_flushed(&made.segment);
+            let pending = state.pending_run();
+            let run = pending.and_then(|pending| self.remembered.run(pending));
+            if let Some(run) = run {
+                let begin = self.answer(run);
+                if effects > 4 {
+                    let offered = (&run, begin);
+                    self.log
+                        .step(|log| log.mark_flushed_and_offered(&made, records.len(), offered))
+                        .unwrap();
+                }
+                return;
+            }
+        }
         if effects > 1 {
             self.log
                 .step(|log| log.mark_flushed(&made, records.len()))
@@ -107,6 +123,15 @@ impl World {
                 "none for the Anchorer"
             );
         }
+    }
+
+    /// What the batcher answers to an offer.
+    fn answer(&mut self, run: Run) -> Seq {
+        let begin = *self.begin.get_or_insert(run.first);
+        if begin == run.first {
+            self.pending = Some(run);
+        }
+        begin
     }
 
     fn offer(&mut self, lost: bool) {
@@ -121,10 +146,7 @@ impl World {
         assert_eq!(run.end(), pending.to, "the run has all that is flushed");
         let remembered = self.remembered.run(pending);
         assert!(remembered.is_none_or(|remembered| remembered == run));
-        let begin = *self.begin.get_or_insert(run.first);
-        if begin == run.first {
-            self.pending = Some(run);
-        }
+        let begin = self.answer(run);
         if !lost {
             self.log.step(|log| log.mark_offered(&run, begin)).unwrap();
         }
@@ -144,7 +166,7 @@ proptest! {
             if !world.log.has_work().unwrap() {
                 break;
             }
-            world.flush(2);
+            world.flush(5);
             world.offer(false);
         }
         prop_assert!(!world.log.has_work().unwrap());
