@@ -7,6 +7,7 @@ use crate::core::edge_requests::Ticket;
 use crate::core::fan::{Fan, Standing};
 use crate::core::leadership::Leadership;
 use crate::core::link::{Downstream, Following, LinkPeer};
+use crate::core::presence::StreamPresence;
 use crate::core::retry::Retry;
 use crate::core::send_queue::View;
 use crate::core::session::SessionKey;
@@ -108,6 +109,8 @@ pub(crate) struct Stream {
     pub resignation: Resignation,
     /// Since when nobody uses it.
     pub idle_since: Option<Instant>,
+    /// Who is there.
+    pub presence: StreamPresence,
     /// The earliest entry in the shard's timers.
     pub scheduled: Option<Instant>,
     /// Whether it is queued to be fanned out.
@@ -129,6 +132,7 @@ impl Stream {
             acquire_epoch: Retry::default(),
             resignation: Resignation::default(),
             idle_since: None,
+            presence: StreamPresence::default(),
             scheduled: None,
             queued: false,
         }
@@ -173,6 +177,7 @@ impl Stream {
             .into_iter()
             .chain(dropped)
             .chain(self.acquire_epoch.at())
+            .chain(self.presence.due())
             .min()
     }
 }

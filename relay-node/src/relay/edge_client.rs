@@ -7,19 +7,20 @@
 use crate::core::{Answer, EdgeError, Request, Ticket};
 use crate::error_text::with_causes;
 use crate::random::random_seed;
-use crate::relay::bundle_support::BundleSupport;
 use crate::relay::edge_status::EdgeStatus;
+use crate::relay::feature_support::FeatureSupport;
 use bytes::Bytes;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, ShortId};
 use streamchain_protocol::wire::decode_records;
 use streamchain_protocol::wire::{
-    AcquireEpoch, Acquired, Bundle, BundleAnswer, Committed, ProducerKey, Registration, Renewed, problem,
+    AcquireEpoch, Acquired, Bundle, BundleAnswer, Committed, Presence, ProducerKey, Registration, Renewed,
+    problem,
 };
 use tracing::{debug, info};
 
@@ -49,7 +50,8 @@ pub struct EdgeClient {
     /// Whether the relay can follow others.
     follows: bool,
     status: Arc<EdgeStatus>,
-    bundle_support: Arc<BundleSupport>,
+    bundle_support: Arc<FeatureSupport>,
+    presence_support: Arc<FeatureSupport>,
 }
 
 /// The part of a problem document (RFC 9457) that is read.
@@ -106,6 +108,7 @@ impl EdgeClient {
             follows: false,
             status: Arc::default(),
             bundle_support: Arc::default(),
+            presence_support: Arc::default(),
         })
     }
 
@@ -120,7 +123,7 @@ impl EdgeClient {
     }
 
     /// Whether the edge takes bundles, as far as it is known.
-    pub(super) fn bundle_support(&self) -> &BundleSupport {
+    pub(super) fn bundle_support(&self) -> &FeatureSupport {
         &self.bundle_support
     }
 
@@ -168,6 +171,11 @@ impl EdgeClient {
                 let records = |body: &[u8]| decode_records(body).map_err(unreadable);
                 Answer::Inbox(self.exchange_whole(Call::new(Method::GET, path), records).await)
             }
+            Request::Presence { epoch, presence } => {
+                self.report_presence(format!("{stream}/presence?epoch={epoch}"), &presence)
+                    .await;
+                Answer::PresenceTaken
+            }
             Request::Release { epoch } => {
                 let path = format!("{stream}?epoch={epoch}");
                 // Nothing depends on it: an epoch that is not released ends when another relay acquires one.
@@ -175,6 +183,20 @@ impl EdgeClient {
                     .exchange_whole(Call::new(Method::DELETE, path), nothing)
                     .await;
                 Answer::Released
+            }
+        }
+    }
+
+    /// Reports who is at a stream. Nothing depends on it: that the relay leads no more, it learns from its batches.
+    async fn report_presence(&self, path: String, presence: &Presence) {
+        let now = Instant::now();
+        if let Ok(call) = Call::json(Method::PUT, path, presence)
+            && self.presence_support.is_likely(now)
+        {
+            let known = self.exchange_whole(call, nothing).await;
+            // An edge of the version before has no such resource, and one with too much to do is spared it.
+            if known.is_err_and(|error| !matches!(error, EdgeError::NotLeader(_))) {
+                self.presence_support.handle_refusal(now);
             }
         }
     }

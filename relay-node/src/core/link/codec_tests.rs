@@ -11,8 +11,8 @@ use streamchain_protocol::signed::{GroupHeader, PublicKey, Signature};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::Network;
-use streamchain_protocol::wire::ProducerKey;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
+use streamchain_protocol::wire::{Presence, ProducerKey};
 use streamchain_protocol::{Address, B256};
 
 fn bytes_of(frame: LinkFrame) -> Bytes {
@@ -103,6 +103,7 @@ fn up_frames() -> Vec<UpFrame> {
         publish(signed, &[b"one", b"", b"three"]),
         UpFrame::Leave(9),
         UpFrame::Unfollow,
+        UpFrame::Here(presence(1)),
     ]
 }
 
@@ -159,7 +160,16 @@ fn down_frames() -> Vec<DownFrame> {
         withdrawn(Some(Address::repeat_byte(7))),
         DownFrame::Erased(Seq(1)),
         DownFrame::Ended(Ended::Gone),
+        DownFrame::Presence(presence(1).into()),
     ]
+}
+
+fn presence(authors: usize) -> Presence {
+    Presence {
+        readers: 3,
+        publishers: 2,
+        authors: vec![Address::repeat_byte(7); authors],
+    }
 }
 
 /// As the tables of docs/PROTOCOL.md give it; made by hand.
@@ -184,6 +194,9 @@ fn frames_are_the_bytes_that_the_tables_give() {
     assert_eq!(down(down_frames().remove(0)), "8611030a08f602");
     assert_eq!(down(down_frames().remove(6)), "85160904000b");
     assert_eq!(down(DownFrame::Ended(Ended::Gone)), "82181901");
+    let here = hex(LinkFrame::Up(UpFrame::Here(presence(1))));
+    assert_eq!(here, format!("840803028154{}", "07".repeat(20)));
+    assert_eq!(down(DownFrame::Presence(presence(0).into())), "84181a030280");
 }
 
 #[test]
@@ -257,6 +270,8 @@ fn what_is_out_of_bounds_is_refused() {
     assert!(!messages(run(1, vec![(two, None)])), "two frames as one");
     let other = vec![(message(1, b"a"), Some(signature(2)))];
     assert!(!messages(run(1, other)), "another group's signature");
+    let here = |count| read_up(&bytes_of(LinkFrame::Up(UpFrame::Here(presence(count))))).is_ok();
+    assert!(here(100) && !here(101));
     let notice = DownFrame::Notice(NoticeFrame {
         end: Seq(0),
         whole: message(1, b"a"),
@@ -283,7 +298,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_frames_survive(which in 0..22_usize, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn changed_frames_survive(which in 0..24_usize, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let ups = up_frames().into_iter().map(LinkFrame::Up);
         let mut frames = ups.chain(down_frames().into_iter().map(LinkFrame::Down));
         let mut bytes = bytes_of(frames.nth(which).unwrap()).to_vec();

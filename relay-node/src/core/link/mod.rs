@@ -21,7 +21,7 @@ pub(crate) mod fuzzing;
 pub(crate) use codec::{MAX_LINK_FRAME_BYTES, read_down, read_follow, read_up, write_frame};
 pub(crate) use downstream::Downstream;
 pub(crate) use following::{Change, Following, Forwarding, Origin};
-pub(crate) use frame::{DownFrame, Ended, Follow, Forwarded, Greeting, LinkFrame, UpFrame};
+pub(crate) use frame::{DownFrame, Ended, Follow, Forwarded, Greeting, LinkFrame, UpFrame, presence_bytes};
 
 use streamchain_protocol::ids::ShortId;
 

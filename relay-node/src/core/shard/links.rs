@@ -104,6 +104,10 @@ impl Shard {
                 }
             }
             UpFrame::Publish(forwarded) => self.take_forwarded(id, peer, &forwarded, now),
+            UpFrame::Here(here) => {
+                link.here = here;
+                self.touch_presence(id);
+            }
             UpFrame::Leave(publisher) => self.link_publisher_left(id, peer, publisher),
             UpFrame::Unfollow => {
                 self.end_link(id, peer);
@@ -296,6 +300,7 @@ impl Shard {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.downstreams.remove(&peer);
         }
+        self.touch_presence(id);
     }
 
     /// Ends a link, whose lower end is told why.

@@ -86,6 +86,7 @@ impl Shard {
             }
             Role::Asking => {}
         }
+        self.touch_presence(id);
         self.rest_if_unused(id, now);
     }
 
@@ -142,6 +143,7 @@ impl Shard {
             }
         }
         self.close_batch(id, now);
+        self.presence_due(id, now);
         self.schedule_stream(id);
     }
 

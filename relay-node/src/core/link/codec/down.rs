@@ -1,6 +1,6 @@
 //! The frames of the upper end as bytes.
 
-use super::items::{end, head, need, out_of_shape, too_many, uint_or_null};
+use super::items::{end, head, need, out_of_shape, read_presence, too_many, uint_or_null, write_presence};
 use crate::core::limits::{LINK_RUN_MESSAGES, MAX_LINK_TEXT_BYTES};
 use crate::core::link::{DownFrame, Ended};
 use crate::core::replay_buffer::EncodedMessage;
@@ -24,6 +24,7 @@ const ANSWER: u64 = 22;
 const WITHDRAWN: u64 = 23;
 const ERASED: u64 = 24;
 const ENDED: u64 = 25;
+const PRESENCE: u64 = 26;
 
 /// What became of a publication.
 mod answer {
@@ -106,6 +107,7 @@ pub(super) fn write_down(frame: &DownFrame, w: &mut Writer<'_>) {
         DownFrame::Erased(seq) => {
             w.array(2).uint(ERASED).uint(seq.0);
         }
+        DownFrame::Presence(total) => write_presence(PRESENCE, total, w),
         DownFrame::Ended(why) => {
             let why = match why {
                 Ended::Moved => 0,
@@ -186,6 +188,10 @@ pub(crate) fn read_down(frame: &Bytes) -> Result<Option<DownFrame>, CborError> {
         ERASED => {
             need(items, 2)?;
             (DownFrame::Erased(Seq(r.uint("seq")?)), 2)
+        }
+        PRESENCE => {
+            need(items, 4)?;
+            (DownFrame::Presence(read_presence(&mut r)?.into()), 4)
         }
         ENDED => {
             need(items, 2)?;

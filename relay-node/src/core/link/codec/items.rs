@@ -1,6 +1,9 @@
 //! What the frames of both directions have in common.
 
-use streamchain_protocol::wire::cbor::{CborError, Reader};
+use streamchain_protocol::Address;
+use streamchain_protocol::limits::MAX_LISTED_AUTHORS;
+use streamchain_protocol::wire::Presence;
+use streamchain_protocol::wire::cbor::{CborError, Reader, Writer};
 
 /// Returns how many items a frame has, and the first of them.
 pub(super) fn head(r: &mut Reader<'_>) -> Result<(u64, u64), CborError> {
@@ -44,4 +47,29 @@ pub(super) fn too_many(field: &'static str, given: u64) -> CborError {
         given,
         expected,
     }
+}
+
+/// Writes who is at a stream, as a frame of this kind.
+pub(super) fn write_presence(kind: u64, presence: &Presence, w: &mut Writer<'_>) {
+    w.array(4).uint(kind);
+    w.uint(presence.readers).uint(presence.publishers);
+    w.array(presence.authors.len() as u64);
+    for author in &presence.authors {
+        w.bytes(author.as_slice());
+    }
+}
+
+/// Reads the items of such a frame behind its kind. Memory is taken for no more authors than may be listed.
+pub(super) fn read_presence(r: &mut Reader<'_>) -> Result<Presence, CborError> {
+    let (readers, publishers) = (r.uint("readers")?, r.uint("publishers")?);
+    let count = r.array("authors")?;
+    if count > MAX_LISTED_AUTHORS as u64 {
+        return Err(too_many("authors", count));
+    }
+    let author = |_| r.fixed::<20>("author").map(Address::from);
+    Ok(Presence {
+        readers,
+        publishers,
+        authors: (0..count).map(author).collect::<Result<_, _>>()?,
+    })
 }

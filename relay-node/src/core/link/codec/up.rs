@@ -1,6 +1,6 @@
 //! The frames of the lower end as bytes.
 
-use super::items::{end, head, need, out_of_shape, too_many, uint_or_null};
+use super::items::{end, head, need, out_of_shape, read_presence, too_many, uint_or_null, write_presence};
 use crate::core::limits::LINK_CREDIT_BYTES;
 use crate::core::link::{Follow, Forwarded, Greeting, UpFrame};
 use bytes::Bytes;
@@ -19,6 +19,7 @@ const PUBLISH: u64 = 4;
 const GROUP: u64 = 5;
 const LEAVE: u64 = 6;
 const UNFOLLOW: u64 = 7;
+const HERE: u64 = 8;
 
 pub(super) fn write_up(frame: &UpFrame, ticket: &str, w: &mut Writer<'_>) {
     match frame {
@@ -67,6 +68,7 @@ pub(super) fn write_up(frame: &UpFrame, ticket: &str, w: &mut Writer<'_>) {
         UpFrame::Unfollow => {
             w.array(1).uint(UNFOLLOW);
         }
+        UpFrame::Here(here) => write_presence(HERE, here, w),
     }
 }
 
@@ -131,6 +133,10 @@ pub(crate) fn read_up(frame: &Bytes) -> Result<Option<UpFrame>, CborError> {
             (UpFrame::Leave(r.uint("publisher")?), 2)
         }
         UNFOLLOW => (UpFrame::Unfollow, 1),
+        HERE => {
+            need(items, 4)?;
+            (UpFrame::Here(read_presence(&mut r)?), 4)
+        }
         FOLLOW => return Err(out_of_shape("kind")),
         _ => {
             end(&mut r, items - 1)?;
