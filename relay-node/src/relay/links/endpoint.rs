@@ -41,6 +41,24 @@ pub(crate) struct EndpointConfig {
     pub status: Arc<LinkStatus>,
 }
 
+impl EndpointConfig {
+    /// With the usual time-outs.
+    pub(crate) fn new(
+        (socket, certificate, key): (UdpSocket, DtlsCert, LinkKey),
+        queues: ShardQueues,
+        status: &Arc<LinkStatus>,
+    ) -> Self {
+        Self {
+            socket,
+            certificate,
+            key,
+            queues,
+            times: Times::default(),
+            status: Arc::clone(status),
+        }
+    }
+}
+
 /// What is found out by a connection that several links wait for: `None` until it is.
 type Connecting = watch::Receiver<Option<Option<Arc<PeerConnection>>>>;
 

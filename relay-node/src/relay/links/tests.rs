@@ -5,7 +5,7 @@ mod links;
 mod refusals;
 
 use super::event::{Dial, LinkEvent};
-use super::limits::{MAX_EVENTS, MAX_NETWORK_UNPROVEN, MAX_QUEUE_BYTES, MAX_UNPROVEN_LINKS};
+use super::limits::{MAX_EVENTS, MAX_NETWORK_UNPROVEN, MAX_QUEUE_BYTES, MAX_UNPROVEN_LINKS, Times};
 use super::queue::{LinkSender, link_queue};
 use super::shard_side::ShardQueues;
 use super::tls::{Identity, SERVER_NAME};
