@@ -124,14 +124,14 @@ impl Work {
 }
 
 /// A relay, its flooders' tally and order, and what it did.
-struct Side<'a> {
+struct Target<'a> {
     relay: &'a BenchRelay,
     tally: &'a Tally,
     ordered: &'a AtomicBool,
     work: Work,
 }
 
-impl Side<'_> {
+impl Target<'_> {
     fn cpu(&self) -> Duration {
         self.relay.cpu().expect("the system says what a thread used")
     }
@@ -142,14 +142,14 @@ impl Side<'_> {
 }
 
 /// One window of the flood at one relay, and until that has handled what came; the calm go on.
-async fn flooded(side: &mut Side<'_>, other: &mut Side<'_>, calm: &mut [Calm]) {
-    let (before, frames, before_other) = (side.cpu(), side.sent(), other.cpu());
-    side.ordered.store(true, Ordering::Relaxed);
+async fn flooded(target: &mut Target<'_>, other: &mut Target<'_>, calm: &mut [Calm]) {
+    let (before, frames, before_other) = (target.cpu(), target.sent(), other.cpu());
+    target.ordered.store(true, Ordering::Relaxed);
     watch(calm, WINDOW, BYTES).await.expect("the calm stay connected");
-    side.ordered.store(false, Ordering::Relaxed);
+    target.ordered.store(false, Ordering::Relaxed);
     settle(calm).await;
-    side.work.flooded += side.cpu() - before;
-    side.work.frames += side.sent() - frames;
+    target.work.flooded += target.cpu() - before;
+    target.work.frames += target.sent() - frames;
     other.work.spared += other.cpu() - before_other;
 }
 
@@ -177,14 +177,14 @@ async fn a_flood_is_refused_cheaply_and_calm_clients_are_served() {
     }
 
     let started = Instant::now();
-    let side = |relay, tally, ordered| Side {
+    let target = |relay, tally, ordered| Target {
         relay,
         tally,
         ordered,
         work: Work::default(),
     };
-    let mut holding = side(&relay, &tally[0], &orders.here);
-    let mut taking = side(&unlimited, &tally[1], &orders.elsewhere);
+    let mut holding = target(&relay, &tally[0], &orders.here);
+    let mut taking = target(&unlimited, &tally[1], &orders.elsewhere);
     for _ in 0..ROUNDS {
         flooded(&mut holding, &mut taking, &mut calm).await;
         flooded(&mut taking, &mut holding, &mut calm).await;
