@@ -290,10 +290,7 @@ interface Objects {
 
 /** A bucket of R2, as far as it is used here. */
 export interface Bucket {
-  list(options?: {
-    prefix?: string;
-    cursor?: string;
-  }): Promise<{ objects: { key: string }[]; truncated: boolean; cursor?: string }>;
+  list(options?: { cursor?: string }): Promise<{ objects: { key: string }[]; truncated: boolean; cursor?: string }>;
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
 }
 

@@ -352,11 +352,8 @@ class Run {
     const bucket = await this.edge.archive();
     let [objects, cursor]: [number, string | undefined] = [0, undefined];
     do {
-      const page: Awaited<ReturnType<typeof bucket.list>> = await bucket.list({
-        prefix: "streams/",
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      objects += page.objects.length;
+      const page: Awaited<ReturnType<typeof bucket.list>> = await bucket.list(cursor === undefined ? {} : { cursor });
+      objects += page.objects.filter(({ key }) => key.startsWith("streams/")).length;
       cursor = page.truncated ? page.cursor : undefined;
     } while (cursor !== undefined);
     const { archive } = (await this.#get("/v1/status")).storage as { archive: Json };
