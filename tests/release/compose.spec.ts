@@ -1,6 +1,8 @@
-// compose.yaml as it stands: where a container engine, its compose command and the images that containers/Dockerfile begins with are
-// on this machine, it is built and run, and a page publishes in it. Elsewhere it is said what is left out; image.spec.ts runs the same
-// parts without compose.
+// compose.yaml as it stands: where STREAMCHAIN_COMPOSE says by which command, and the images that containers/Dockerfile begins with are on
+// this machine, it is built and run, and a page publishes in it. Elsewhere it is said what is left out; image.spec.ts runs the same parts
+// without compose.
+//
+//   STREAMCHAIN_COMPOSE="docker compose" node --test tests/release/compose.spec.ts
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -9,7 +11,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { childEnv, ROOT } from "../../scripts/lib/paths.mjs";
-import { findCompose, findEngine, hasImage } from "../../scripts/lib/release/engine.mjs";
+import { composeCommand, findEngine, hasImage } from "../../scripts/lib/release/engine.mjs";
 import { freePort, LOCALHOST } from "../../scripts/lib/system/ports.mjs";
 import { launchChromium } from "../harness/browser.ts";
 import { appUrl, blankPage, sessionOpen } from "../harness/pages.ts";
@@ -32,16 +34,16 @@ const BASE_IMAGES = all(dockerfile, /^ARG \w+_IMAGE=(\S+)$/gm);
 
 /** What runs compose.yaml here, or why it can't be run. */
 const runner = (): { command: string[] } | { missing: string } => {
+  const command = composeCommand();
+  if (command === null) return { missing: "STREAMCHAIN_COMPOSE does not say by which command" };
   const engine = findEngine();
-  if (engine === null) return { missing: "a container engine that works (docker or podman)" };
-  const command = findCompose(engine);
-  if (command === null) return { missing: `a compose command for ${engine.name}` };
+  if (engine === null) return { missing: "no container engine works here (docker or podman)" };
   const images = BASE_IMAGES.filter((name) => !hasImage(engine, name));
-  return images.length > 0 ? { missing: `the images ${images.join(" and ")}` } : { command };
+  return images.length > 0 ? { missing: `these images are not here: ${images.join(", ")}` } : { command };
 };
 
 describe("compose.yaml", () => {
-  it("names stages, programs and ports that there are", () => {
+  it("names stages and programs that there are", () => {
     const stages = all(dockerfile, /^FROM .* AS ([\w-]+)$/gm);
     const targets = all(compose, /^ +target: (\S+)$/gm);
     assert.deepEqual(targets, ["edge", "relay"]);
@@ -50,16 +52,12 @@ describe("compose.yaml", () => {
     const program = readFileSync(join(ROOT, "scripts", "container.mjs"), "utf8");
     assert.deepEqual(parts, ["chain", "edge"]);
     for (const part of parts) assert.ok(program.includes(`{ name: "${part}"`), part);
-    const published = compose.split("\n").flatMap((line) => all(line, /(?:ports: \[|^ +- )"([^"]+)"/g));
-    assert.equal(published.length, 4);
-    for (const port of published) assert.match(port, /^127\.0\.0\.1:/, "on the loopback interface only");
     assert.equal(BASE_IMAGES.length, 2);
   });
 
   it("runs, and a page publishes and gets a receipt", { timeout: BUILD_TIMEOUT_MS }, async () => {
     const how = runner();
-    if ("missing" in how)
-      return console.log(`    Left out, since this machine lacks ${how.missing}: compose.yaml was not run.`);
+    if ("missing" in how) return console.log(`    Left out: compose.yaml was not run, since ${how.missing}.`);
     const [program = "", ...options] = how.command;
     const [port, chain, relay] = [await freePort("tcp"), await freePort("tcp"), await freePort("udp")];
     const ports = { STREAMCHAIN_PORT: port, STREAMCHAIN_CHAIN_PORT: chain, STREAMCHAIN_RELAY_PORT: relay };

@@ -194,16 +194,27 @@ describe("the settings of the edge", () => {
   });
 });
 
-test("variables of relay and command exist", () => {
+test("variables of relay, command, demo and scripts exist", () => {
   const known = ["relay-node/src", "cli/src"].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".rs"))
       .map((name) => textOf(`${folder}/${name}`)),
   );
   const source = known.join("\n");
+  const compose = textOf("compose.yaml");
+  const scripts = readdirSync(join(ROOT, "scripts"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".mjs"))
+    .map((name) => textOf(`scripts/${name}`))
+    .join("\n");
+  const exists = (name: string): boolean =>
+    [
+      [source, `"${name}"`],
+      [compose, `\${${name}:-`],
+      [scripts, `process.env.${name}`],
+    ].some(([text = "", use = ""]) => text.includes(use));
   for (const document of DOCUMENTS) {
     for (const [name] of textOf(document).matchAll(/\bSTREAMCHAIN_[A-Z_]+\b/g)) {
-      assert.ok(source.includes(`"${name}"`), `${document}: ${name}`);
+      assert.ok(exists(name), `${document}: ${name}`);
     }
   }
 });
