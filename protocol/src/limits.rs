@@ -138,4 +138,4 @@ pub const MAX_LISTED_AUTHORS: usize = 100;
 pub const PRESENCE_REPEAT_MS: u64 = 60_000;
 
 /// How long the edge shows what a leader reported, milliseconds: two reports, and the time that a request may take.
-pub const PRESENCE_LIFE_MS: u64 = 2 * PRESENCE_REPEAT_MS + RELAY_LEASE_MS;
+pub const PRESENCE_LIFE_MS: u64 = 130_000;

@@ -115,6 +115,7 @@ const TABLE: Row[] = [
   ["DELETE /v1/relays/{relay}", "/v1/relays/r1", null, all(401)],
   ["POST /v1/relays/{relay}/batches", "/v1/relays/r1/batches", {}, all(401)],
   ["PUT /v1/relays/{relay}/streams/{stream}", `/v1/relays/r1/streams/${VAULT}`, {}, all(401)],
+  ["PUT /v1/relays/{relay}/streams/{stream}/presence", `/v1/relays/r1/streams/${VAULT}/presence`, {}, all(401)],
   ["DELETE /v1/relays/{relay}/streams/{stream}", `/v1/relays/r1/streams/${VAULT}`, null, all(401)],
   [
     "GET /v1/relays/{relay}/streams/{stream}/producers/{producer}",
