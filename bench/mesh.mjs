@@ -55,7 +55,10 @@ const leaderRow = ({ followers, subscribers, rate, delivered, gaps, messages, ..
  */
 const slowRows = (parts) => {
   const whole = parts.filter(({ subscribers, gaps }) => subscribers > 0 && gaps === 0);
-  const largest = whole.reduce((best, part) => (part.subscribers > best.subscribers ? part : best), whole[0] ?? parts[0]);
+  const largest = whole.reduce(
+    (best, part) => (part.subscribers > best.subscribers ? part : best),
+    whole[0] ?? parts[0],
+  );
   const { rate, subscribers, followers } = /** @type {LeaderPart} */ (largest);
   const note = `${rate} messages/s to ${subscribers} subscribers on ${counted(followers, "follower", "followers")}`;
   return [
@@ -120,7 +123,13 @@ const run = async () => {
   /** @type {Measured} */
   const { leader, rounds, latency } = testkit();
   const [home, follower] = ["leader", "follower"].map((at) => testkit("--memory-at", at));
-  return [...leader.map(leaderRow), ...slowRows(leader), ...deliveryRows(rounds), ...latencyRows(latency), memoryRow(home, follower)];
+  return [
+    ...leader.map(leaderRow),
+    ...slowRows(leader),
+    ...deliveryRows(rounds),
+    ...latencyRows(latency),
+    memoryRow(home, follower),
+  ];
 };
 
 export const benches = [{ name: "mesh", run }];
