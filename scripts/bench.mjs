@@ -2,7 +2,8 @@
 // `npm run bench -- gas relay` runs these files only.
 //
 // A bench file exports `benches`, an array of { name, run }; `run(context)` resolves to rows
-// { figure, value, unit, note? } or to one of them. context: { startSystem, chromiumPath, machine, log }.
+// { figure, value, unit, note? } or to one of them. context: { startSystem, chromiumPath, machine, log }. A file that exports
+// `needsBuild` as false uses nothing that is built in this checkout.
 // What a run did not measure stays in the results of that day and machine.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -48,6 +49,15 @@ const table = (rows) => {
   return [line(header), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...cells.map(line)].join("\n");
 };
 
+/** @param {string} file */
+const load = (file) => import(join(FOLDER, file));
+
+/** Whether one of the files uses what is built. @param {readonly { file: string }[]} files */
+const needBuild = async (files) => {
+  for (const { file } of files) if ((await load(file)).needsBuild !== false) return true;
+  return false;
+};
+
 /** @param {readonly { file: string }[]} files @param {object} context */
 const runBenches = async (files, context) => {
   /** @type {BenchRow[]} */
@@ -55,7 +65,7 @@ const runBenches = async (files, context) => {
   /** @type {string[]} */
   const failures = [];
   for (const { file } of files) {
-    const { benches } = await import(join(FOLDER, file));
+    const { benches } = await load(file);
     for (const { name, run } of benches) {
       const start = Date.now();
       heading(`▶ ${name}`);
@@ -121,7 +131,7 @@ await main(async () => {
   const { buildAll } = await import("./lib/build/index.mjs");
   const { startSystem } = await import("./lib/system/index.mjs");
   const { chromiumPath } = await import("./lib/setup/chromium.mjs");
-  await buildAll();
+  if (await needBuild(files)) await buildAll();
   const browser = chromiumPath();
   if (!browser) throw new Failure("The benches need Chromium.", ["npm run setup installs it."]);
   const before = machine(browser);

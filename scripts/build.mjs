@@ -6,9 +6,12 @@ import { setUp } from "./lib/setup/index.mjs";
 
 const ABOUT = {
   command: "npm run build",
-  does: "Installs missing tools and builds these parts. What did not change since the last build is not built again.",
+  does: `Installs missing tools and builds these parts. What did not change since the last build is not built again.
+With --quick, edge and relay are compiled quickly, as npm start does, rather than small and fast.`,
   kind: "part",
 };
+
+const QUICK = "--quick";
 
 const PARTS = [
   { name: "contracts", title: "The contract, with its interface" },
@@ -18,9 +21,17 @@ const PARTS = [
 ];
 
 await main(async () => {
-  const parts = choose(process.argv.slice(2), PARTS, ABOUT);
+  const words = process.argv.slice(2);
+  const parts = choose(
+    words.filter((word) => word !== QUICK),
+    PARTS,
+    ABOUT,
+  );
   if (parts === null) return;
   await setUp();
   const { buildParts } = await import("./lib/build/index.mjs");
-  await buildParts(parts.map(({ name }) => name));
+  await buildParts(
+    parts.map(({ name }) => name),
+    words.includes(QUICK),
+  );
 });

@@ -3,7 +3,7 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { choose } from "./lib/choice.mjs";
-import { Failure, main } from "./lib/console.mjs";
+import { Failure, main, messageOf } from "./lib/console.mjs";
 
 const ABOUT = {
   command: "node scripts/container.mjs",
@@ -37,6 +37,25 @@ const place = () => ({
   host: setting("STREAMCHAIN_HOST", "0.0.0.0"),
 });
 
+/** How long the edge waits for its chain, which another container starts at the same time, and how often it asks. */
+const CHAIN_TIMEOUT_MS = 120_000;
+const CHAIN_POLL_MS = 500;
+
+/** Resolves once a chain answers there: not every tool that runs compose.yaml waits for what a service depends on. @param {string} rpc */
+const chainAnswers = async (rpc) => {
+  const { rpcCall } = await import("./lib/system/chain.mjs");
+  const { delay } = await import("./lib/system/part.mjs");
+  const deadline = Date.now() + CHAIN_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await rpcCall(rpc, "eth_chainId");
+    } catch (error) {
+      if (Date.now() > deadline) throw new Failure(`No chain answers at ${rpc}: ${messageOf(error)}`);
+      await delay(CHAIN_POLL_MS);
+    }
+  }
+};
+
 /** @type {Record<string, (serving: { died: (reason: unknown) => void }) => Promise<import("./lib/system/part.mjs").Part>>} */
 const START = {
   chain: async ({ died }) => {
@@ -51,11 +70,13 @@ const START = {
   edge: async ({ died }) => {
     const { startEdgeAlone } = await import("./lib/system/edge-alone.mjs");
     const { relayKey } = await import("./lib/deployment/keys.mjs");
+    const rpc = setting("CHAIN_RPC_URL", "http://chain:8545");
+    await chainAnswers(rpc);
     const { part, master } = await startEdgeAlone(
       {
         ...place(),
         port: port(8_787),
-        rpc: setting("CHAIN_RPC_URL", "http://chain:8545"),
+        rpc,
         publicRpc: setting("PUBLIC_RPC_URL", "http://localhost:8545"),
         log: console.log,
       },

@@ -1,12 +1,13 @@
 // `npm test`: set-up, then every test. `npm test -- edge browser` runs these groups only.
 //
-// All groups run whatever fails, those that start systems two at a time; the last line is the sum of what the runners counted, "N passed, N failed" (each
-// check and the build count as one). A group in which nothing ran has failed.
+// All groups run whatever fails, those that start systems two at a time. The summary in the end names each failed test with its file and its message; the
+// last line is the sum of what the runners counted, "N passed, N failed" (each check and the build count as one). A group in which nothing ran has failed.
 
 import { choose } from "./lib/choice.mjs";
 import { bold, elapsed, green, heading, main, red } from "./lib/console.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 import { totalCounts } from "./lib/test/counts.mjs";
+import { failureLines, unnamedFailure } from "./lib/test/failures.mjs";
 import { inProcess } from "./lib/test/group-process.mjs";
 import { GROUPS } from "./lib/test/groups.mjs";
 import { inLanes } from "./lib/test/lanes.mjs";
@@ -33,11 +34,13 @@ const runGroup = async ({ name, title, run }, isAlone) => {
   if (counts.passed + counts.failed === 0) {
     console.log(`  ${red("✗")} Nothing ran in this group.`);
     counts.failed = 1;
+    counts.failures = [{ test: "nothing ran in this group", file: "", message: "" }];
   }
   const mark = counts.failed === 0 ? green("✓") : red("✗");
   const line = `${mark} ${name.padEnd(10)} ${`${counts.passed} passed`.padStart(12)}, ${counts.failed} failed  ${elapsed(start)}`;
   console.log(line);
-  return { counts, line };
+  const named = counts.failed === 0 ? [] : (counts.failures ?? [unnamedFailure(output)]);
+  return { group: name, counts, line, failures: named };
 };
 
 await main(async () => {
@@ -52,6 +55,7 @@ await main(async () => {
 
   heading(`Summary (${elapsed(start)})`);
   for (const { line } of results) console.log(line);
+  for (const line of failureLines(results)) console.log(line);
   const total = totalCounts(results.map(({ counts }) => counts));
   console.log(bold(total.failed === 0 ? "All tests passed." : "Some tests failed."));
   console.log(`${total.passed} passed, ${total.failed} failed`);

@@ -104,6 +104,7 @@ routes! {
     POST "/v1/relays/{relay}/batches", Ask("relay.work"), Relay, http::relays::bundle;
     PUT "/v1/relays/{relay}/streams/{stream}", Ask("relay.work"), Relay, http::relays::acquire_epoch;
     DELETE "/v1/relays/{relay}/streams/{stream}", Ask("relay.work"), Relay, http::relays::release;
+    PUT "/v1/relays/{relay}/streams/{stream}/presence", Ask("relay.work"), Relay, http::relays::presence;
     GET "/v1/relays/{relay}/streams/{stream}/inbox", Ask("read"), Relay, http::relays::inbox;
     GET "/v1/relays/{relay}/streams/{stream}/producers/{producer}", Ask("read"), Relay, http::relays::producer;
     POST "/v1/relays/{relay}/streams/{stream}/batches", Ask("relay.work"), Relay, http::relays::batch;

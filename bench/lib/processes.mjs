@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 
 /** Clock ticks a second, as the kernel counts for user space. */
 const TICKS_PER_SECOND = 100;
-/** Fields of /proc/{pid}/stat behind the command's name: parent, user ticks, system ticks. */
-const [PARENT, USER, SYSTEM] = [1, 11, 12];
+/** Fields of /proc/{pid}/stat behind the command's name: parent, user ticks, system ticks, and those of children that ended. */
+const [PARENT, USER, SYSTEM, ENDED_USER, ENDED_SYSTEM] = [1, 11, 12, 13, 14];
 
 /** @param {string} pid @returns {{ command: string, fields: string[] } | null} */
 const stat = (pid) => {
@@ -44,4 +44,14 @@ export const cpuMilliseconds = (command) => {
     if (found?.command === command) ticks += Number(found.fields[USER]) + Number(found.fields[SYSTEM]);
   }
   return (ticks * 1_000) / TICKS_PER_SECOND;
+};
+
+/** Milliseconds of CPU that a process has used with all that it started, whether it runs or has ended. @param {number} pid */
+export const cpuMillisecondsOfTree = (pid) => {
+  const fields = [USER, SYSTEM, ENDED_USER, ENDED_SYSTEM];
+  const ticks = [`${pid}`, ...descendants(pid)].flatMap((one) => {
+    const found = stat(one);
+    return found ? fields.map((field) => Number(found.fields[field])) : [];
+  });
+  return (ticks.reduce((sum, count) => sum + count, 0) * 1_000) / TICKS_PER_SECOND;
 };

@@ -5,18 +5,21 @@
 
 mod choices;
 mod leader_view;
+mod lost_reports;
 mod notices;
 mod placement;
 mod point;
 
 pub use choices::{Choice, Choices};
 pub use leader_view::{LeaderView, Standing};
+pub use lost_reports::Belief;
 pub use notices::{Mail, NoticeStore, Numbered, Withdrawn, post, post_forgotten, renew};
 pub(crate) use placement::MAX_SERVING;
 pub use placement::{Chosen, Placed, Reason, Wanted, Why};
 
+use lost_reports::LostReports;
 use point::Point;
-use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId};
+use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
 use streamchain_protocol::limits::{RELAY_LEASE_MS, RENEW_BUSY_MS};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::SortedMap;
@@ -81,6 +84,7 @@ impl Lease {
 #[derive(Debug, Default)]
 pub struct Directory {
     relays: SortedMap<RelayId, Lease>,
+    lost: LostReports,
 }
 
 impl Directory {
@@ -165,7 +169,24 @@ impl Directory {
             leader: leader.clone(),
             standing,
             follower: link.and_then(|link| parse_fingerprint(&link.fingerprint)),
+            belief: Belief::default(),
         }
+    }
+
+    /// Returns the same for a follower that reports the leader of `stream` as lost, and notes that it does.
+    pub fn leader_reported_lost(
+        &mut self,
+        leader: &RelayId,
+        follower: &RelayId,
+        stream: ShortId,
+        now: UnixMs,
+    ) -> LeaderView {
+        let mut view = self.leader_view(leader, follower, now);
+        // What nobody can follow is not led by the report of a follower.
+        if let (Standing::Alive { heard, .. }, Some(_)) = (&view.standing, view.follower) {
+            view.belief = self.lost.note(follower, (leader, *heard), stream, now);
+        }
+        view
     }
 
     /// Drops the relays that have been dead for [`DEAD_LISTED_MS`]; returns their ids.
@@ -174,6 +195,7 @@ impl Directory {
         let dead = self.relays.entries().iter().filter(|(_, lease)| long_dead(lease));
         let dead: Vec<_> = dead.map(|(relay, _)| relay.clone()).collect();
         dead.iter().for_each(|relay| drop(self.relays.remove(relay)));
+        self.lost.forget(now, |relay| self.relays.get(relay).is_some());
         dead
     }
 

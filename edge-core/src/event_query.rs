@@ -4,7 +4,7 @@
 //! whose cursor is not understood would miss messages and not know it.
 
 /// The parameters of the route, written exactly so.
-const PARAMETERS: [&str; 5] = ["access_token", "after", "from", "life", "signatures"];
+const PARAMETERS: [&str; 6] = ["access_token", "after", "from", "life", "presence", "signatures"];
 
 /// What libraries that can't send `Last-Event-ID` call it in the query, without hyphens, underscores and capitals:
 /// `lastEventId` (event-source-polyfill and those after it), `Last-Event-ID`, `evs_last_event_id` (amvtek's).
@@ -20,7 +20,9 @@ const MAX_SHOWN_CHARS: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventQueryError {
     /// The route has no such parameter.
-    #[error("{0}: no such parameter: expected after, from, life, signatures, access_token or lastEventId")]
+    #[error(
+        "{0}: no such parameter: expected after, from, life, presence, signatures, access_token or lastEventId"
+    )]
     Unknown(String),
     /// A parameter stands there more than once, with different values.
     #[error("{0}: expected one value")]

@@ -12,6 +12,7 @@ pub mod chain_notices;
 pub mod directory;
 pub mod event_query;
 pub mod key_proof;
+pub mod matching;
 pub mod metrics;
 pub mod publication;
 pub mod rate_policy;

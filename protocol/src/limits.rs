@@ -130,3 +130,12 @@ pub const MAX_RELAY_TURN_URLS: usize = 6;
 
 /// Most ICE candidates of one relay shard: they all go into every answer.
 pub const MAX_SHARD_CANDIDATES: usize = 8;
+
+/// Most authors that presence lists: with their frame they fit into one packet or two.
+pub const MAX_LISTED_AUTHORS: usize = 100;
+
+/// How often a leader reports who is at a stream again although nothing changed, milliseconds.
+pub const PRESENCE_REPEAT_MS: u64 = 60_000;
+
+/// How long the edge shows what a leader reported, milliseconds: two reports, and the time that a request may take.
+pub const PRESENCE_LIFE_MS: u64 = 2 * PRESENCE_REPEAT_MS + RELAY_LEASE_MS;

@@ -28,9 +28,10 @@ pub use crate::core::{
 };
 pub use cli::{CheckCommand, RelayCommand, run};
 pub use error_text::printable;
+pub use relay::clock::now;
 pub use relay::edge_client::EdgeClient;
 pub use relay::shard_links::ShardLinks;
-pub use relay::shard_thread::{Order, Report, ShardThread, now};
+pub use relay::shard_thread::{Order, Report, ShardThread};
 pub use transport::tcp_ingress::TcpIngressSetup;
 pub use transport::udp::Socket;
 
@@ -47,6 +48,7 @@ pub mod limits {
 /// Entry points for `streamchain-fuzz`: the parsers that read what strangers send.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
+    pub use crate::core::link::fuzzing::link_frames;
     pub use crate::transport::fuzzing::tcp_framing;
     pub use crate::turn::fuzzing::{is_granted, signed_turn_requests, stun_message, turn_request};
 }

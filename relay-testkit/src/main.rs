@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
+use relay_testkit::bench::mesh::{self, MeshArgs};
 use relay_testkit::bench::{self, BenchArgs};
 use relay_testkit::sessions::{self, SessionsArgs};
 
@@ -11,6 +12,8 @@ use relay_testkit::sessions::{self, SessionsArgs};
 enum Command {
     /// Measure one relay on this machine and print the results as JSON
     Bench(BenchArgs),
+    /// Measure one stream over several shards of a relay and print the results as JSON
+    Mesh(MeshArgs),
     /// Open sessions with the relays of a running edge, and keep them until standard input ends
     Sessions(SessionsArgs),
 }
@@ -18,6 +21,7 @@ enum Command {
 fn main() -> Result<()> {
     match Command::parse() {
         Command::Bench(args) => bench::run(&args),
+        Command::Mesh(args) => mesh::run(&args),
         Command::Sessions(args) => sessions::run(&args),
     }
 }

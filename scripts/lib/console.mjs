@@ -1,6 +1,10 @@
 // What the scripts print: headings, steps with elapsed time, failures that say what to do.
 
 const colour = process.stdout.isTTY && !process.env.NO_COLOR;
+
+/** Settings of commands whose output is read on its way to the terminal, so that they colour it all the same. */
+export const COLOUR_ENV = colour ? { CARGO_TERM_COLOR: "always", FORCE_COLOR: "1" } : {};
+
 /** @param {string} code @returns {(text: string) => string} */
 const paint = (code) => (text) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text);
 
@@ -21,6 +25,9 @@ export class Failure extends Error {
 
 /** What an error says. @param {unknown} error */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** What to do about an error, where it says so. @param {unknown} error */
+export const adviceOf = (error) => (error instanceof Failure ? error.advice : []);
 
 /** The code that Node gives an error; undefined for others. @param {unknown} error */
 export const codeOf = (error) =>

@@ -11,6 +11,7 @@ pub(crate) mod by_method;
 pub(crate) mod call;
 pub(crate) mod limits;
 pub(crate) mod listener;
+pub(crate) mod presence;
 pub(crate) mod relays;
 pub(crate) mod side_by_side;
 pub(crate) mod stream;

@@ -7,7 +7,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::directory::{LeaderView, Placed, Wanted};
 use streamchain_edge_core::request_id::RequestId;
-use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId};
+use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
 use streamchain_protocol::util::json::JsonError;
 use streamchain_protocol::webrtc::IceServer;
 use streamchain_protocol::wire::{Location, Notice, RelayStatus, Renewed};
@@ -38,7 +38,7 @@ requests! {
 wire_by_field! {
     Goodbye { relay, incarnation }
     ChooseRelay { wanted }
-    FindLeader { leader, follower }
+    FindLeader { leader, follower, lost }
     PostNotices { notices }
     NoticesPosted { dead }
     WithdrawAuthors { authors }
@@ -111,6 +111,8 @@ pub(crate) struct FindLeader {
     pub leader: RelayId,
     /// The relay that asks.
     pub follower: RelayId,
+    /// The stream whose leader it reports as lost.
+    pub lost: Option<ShortId>,
 }
 
 /// Notices for relays.

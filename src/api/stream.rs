@@ -3,6 +3,7 @@
 use crate::api::call::{
     Encoded, FieldReader, FieldWriter, Handle, Wire, requests, wire_as_json, wire_by_field,
 };
+pub(crate) use crate::api::presence::{GetOverview, Overview, ReportPresence};
 pub(crate) use crate::api::watching::{ReadAsWebhook, SetWatch};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ requests! {
         Create -> Created,
         /// What the stream is and how far it got.
         GetState -> LogState,
+        /// What the stream is, and who is there.
+        GetOverview -> Overview,
         /// What decides on what an account may do.
         GetAccess -> Access,
         /// Changes the settings.
@@ -51,6 +54,8 @@ requests! {
         Acquire -> Encoded<Acquired>,
         /// The leader gives the stream back.
         Release -> (),
+        /// The leader reports who is at the stream.
+        ReportPresence -> (),
         /// The messages that wait for the leader.
         ReadInbox -> Vec<u8>,
         /// How far a producer got.

@@ -142,8 +142,17 @@ pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem>
     Ok(Some(principal))
 }
 
-/// What an access token says, if it still counts.
-async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Problem> {
+/// Whose the access token in the header is, by its signature alone: whether it still counts is for [`principal`] to find out.
+/// `None` for a request with none, or with an API key.
+pub(crate) fn author_in_header(call: &Call) -> Result<Option<Address>, Problem> {
+    let token = bearer(call.headers())?.filter(|token| !token.starts_with(KEY_PREFIX));
+    token
+        .map(|token| Ok(signed_claims(call, &token)?.sub))
+        .transpose()
+}
+
+/// What an access token of this deployment says.
+fn signed_claims(call: &Call, token: &str) -> Result<AccessClaims, AccessError> {
     let now = call.now.to_sec();
     let mut claims = Err(AccessError::Signature);
     for master in call.config.masters() {
@@ -152,7 +161,12 @@ async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Probl
             break;
         }
     }
-    let mut claims = claims?;
+    claims
+}
+
+/// What an access token says, if it still counts.
+async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Problem> {
+    let mut claims = signed_claims(call, token)?;
     let account = claims.key.map_or(claims.sub, |key| key.account);
     let asked = CheckCredentials {
         issued: Some(claims.iat),

@@ -10,7 +10,7 @@
 
 use super::marks;
 use super::messages::wants_signatures;
-use crate::api::stream::ReadNews;
+use crate::api::stream::{GetOverview, ReadNews};
 use crate::auth::principal as auth;
 use crate::clock;
 use crate::path::PathParameters;
@@ -31,6 +31,7 @@ use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use streamchain_protocol::stream_settings::ReadAccess;
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::Presence;
 use worker::{Delay, Error, Headers, Response, console_error};
 
 /// Longest life of one response, seconds: a reader that vanished unseen costs no more than this. EventSource comes
@@ -38,7 +39,7 @@ use worker::{Delay, Error, Headers, Response, console_error};
 const MAX_LIFE_S: u64 = 300;
 
 /// Most questions of one response: a Worker may send 1,000 requests for one of its own, and each page takes up to
-/// three: to the stream, to the database, and about the credentials.
+/// three: to the stream, to the database, and about the credentials. Who is there is asked 30 times in the longest life.
 const MAX_QUESTIONS: u32 = 300;
 
 /// Least time between two questions, milliseconds: a busy stream is read in larger pages instead of more.
@@ -46,6 +47,9 @@ const PACE_MS: u64 = 100;
 
 /// How long the object may wait with its answer, milliseconds. An empty answer becomes a heartbeat.
 const WAIT_MS: u64 = 10_000;
+
+/// How often the object is asked who is there, for a reader who wants it, milliseconds: as often as leaders report it.
+const PRESENCE_MS: u64 = 10_000;
 
 /// How soon a reader should come back, milliseconds.
 const RETRY_MS: u64 = 1_000;
@@ -61,6 +65,8 @@ struct Reader {
     cursor: Cursor,
     /// Whether the reader wants each group's signature before its messages.
     with_signatures: bool,
+    /// What the reader was sent of who is there, and when that was asked; `None` for one that does not want it.
+    presence: Option<(Option<Presence>, UnixMs)>,
     opening: Option<String>,
     /// When the response ends.
     until: UnixMs,
@@ -102,6 +108,7 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
         who,
         cursor,
         with_signatures,
+        presence: wants_presence(&call)?.then_some((None, UnixMs(0))),
         opening: Some(opening(cursor, state)),
         // A response never outlives the token that it was asked for with.
         until: token_end.map_or(until, |end| end.min(until)),
@@ -124,6 +131,15 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     // And so would those that compress them.
     headers.set("cache-control", "no-store, no-transform")?;
     Ok(Response::from_stream(pages)?.with_headers(headers))
+}
+
+/// Whether the reader wants to know who is there.
+fn wants_presence(call: &Call) -> Result<bool, Problem> {
+    match call.query("presence")?.as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(Problem::new(Kind::BadRequest, "presence: expected 0 or 1")),
+    }
 }
 
 fn here(state: &LogState) -> Cursor {
@@ -212,7 +228,8 @@ impl Reader {
     /// whether this reader may have it. A public stream is for everybody, whatever the credentials.
     async fn page(&mut self, news: News) -> Result<Option<String>, Problem> {
         let is_private = news.tail.state.settings.read == ReadAccess::Private;
-        let text = self.write(news).await?;
+        let mut text = self.write(news).await?;
+        self.write_presence(&mut text).await?;
         if is_private {
             self.call.now = clock::now();
             match auth::principal(&self.call).await {
@@ -223,6 +240,26 @@ impl Reader {
             }
         }
         Ok(Some(text))
+    }
+
+    /// Who is there, if the reader wants it and it changed since it was sent last. The stream has just answered this reader, so it may
+    /// read it.
+    async fn write_presence(&mut self, text: &mut String) -> Result<(), Problem> {
+        let now = clock::now();
+        let Some((known, asked)) = &mut self.presence else {
+            return Ok(());
+        };
+        if now.since(*asked) < PRESENCE_MS {
+            return Ok(());
+        }
+        *asked = now;
+        let short = self.call.short(&self.stream);
+        let found = self.call.stream(short)?.call(GetOverview {}).await?.presence;
+        if found.is_some() && *known != found {
+            put(text, self.cursor, "presence", &json!(found).to_string());
+            *known = found;
+        }
+        Ok(())
     }
 
     /// Messages first, and events once the reader has all messages: an anchor never comes before what it is about.

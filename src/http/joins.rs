@@ -2,7 +2,7 @@
 
 use super::sessions::{new_if_absent, not_there};
 use crate::api::stream::{FindSession, OpenSession};
-use crate::auth::principal as auth;
+use crate::auth::principal::{self as auth, Principal};
 use crate::path::PathParameters;
 use crate::problem::Problem;
 use crate::random;
@@ -11,21 +11,37 @@ use crate::request::Call;
 use crate::response::{Answer, put_member, respond};
 use alloy_primitives::hex;
 use serde_json::json;
+use streamchain_edge_core::stream_log::Refusal;
 use streamchain_protocol::auth::{JoinGrant, Right};
-use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
+use streamchain_protocol::ids::{RelayId, SessionId, SessionRef, StreamRef};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
+
+/// Who asks, and the relay of their connection. The account's object and the stream's are asked at the same time, since a page opens
+/// many streams one after the other; nothing of the relay is used before the credentials were found good.
+async fn caller_and_relay(call: &Call, connection: SessionRef) -> Result<(Principal, RelayId), Problem> {
+    let object = call.stream(connection.stream)?;
+    let find = async |author| {
+        let session = connection.session;
+        object.call(FindSession { session, author }).await
+    };
+    let Some(author) = auth::author_in_header(call)? else {
+        let principal = auth::need_principal(call).await?;
+        let relay = find(principal.author).await.map_err(not_there)?;
+        return Ok((principal, relay));
+    };
+    let (principal, relay) = futures_util::future::join(auth::need_principal(call), find(author)).await;
+    let principal = principal?;
+    match principal.author == author {
+        true => Ok((principal, relay.map_err(not_there)?)),
+        false => Err(Refusal::NoSuchSession.into()),
+    }
+}
 
 /// `POST /v1/sessions/{session}/streams/{stream}`: a grant for another stream on the session's connection, for its author.
 pub(crate) async fn join(call: Call, at: PathParameters) -> Answer {
     let (connection, stream) = (at.session()?, &at.stream()?);
-    let principal = auth::need_principal(&call).await?;
+    let (principal, relay) = caller_and_relay(&call, connection).await?;
     let author = principal.author;
-    let find = FindSession {
-        session: connection.session,
-        author,
-    };
-    let relay = call.stream(connection.stream)?.call(find).await;
-    let relay = relay.map_err(not_there)?;
     let short = call.short(stream);
     let session = SessionId(random::bytes()?);
     let asked = OpenSession {

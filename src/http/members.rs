@@ -10,6 +10,7 @@ use crate::path::PathParameters;
 use crate::problem::Problem;
 use crate::request::{Call, MAX_JSON_BYTES};
 use crate::response::{Answer, done, json};
+use crate::storage::d1::readers;
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::json;
@@ -46,6 +47,7 @@ pub(crate) async fn put(mut call: Call, at: PathParameters) -> Answer {
     let put = call.stream(call.short(stream))?.call(asked).await;
     withdraw_newer(&call, stream, address, &services).await?;
     put?;
+    note_reader(&call, stream, address, rights.has(Right::Read)).await?;
     json(200, &Member { address, rights })
 }
 
@@ -63,7 +65,20 @@ pub(crate) async fn remove(call: Call, at: PathParameters) -> Answer {
     let removed = call.stream(call.short(stream))?.call(asked).await;
     withdraw_newer(call, stream, address, &services).await?;
     removed?;
+    note_reader(call, stream, address, false).await?;
     done(200)
+}
+
+/// Notes for lists of streams whether a member may read; the stream's object has decided it.
+async fn note_reader(
+    call: &Call,
+    stream: &StreamRef,
+    member: Address,
+    may_read: bool,
+) -> Result<(), Problem> {
+    let db = call.env.d1("DB")?;
+    readers::put(&db, member, call.short(stream), may_read).await?;
+    Ok(())
 }
 
 /// Ends the sessions of services that came while the change was made: it ended those of the `known` ones itself.

@@ -2,7 +2,7 @@
 
 use super::author_keys;
 use crate::api::relays::{Goodbye, Register};
-use crate::api::stream::{Acquire, Commit, GetProducer, ReadInbox, Release};
+use crate::api::stream::{Acquire, Commit, GetProducer, ReadInbox, Release, ReportPresence};
 use crate::auth::bearer::need_relay;
 use crate::path::{PathParameters, parse_address, parse_public_key};
 use crate::problem::{Kind, Problem};
@@ -16,7 +16,7 @@ use streamchain_edge_core::certificates::key_state;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, ShortId};
 use streamchain_protocol::limits::MAX_BUNDLE_BYTES;
-use streamchain_protocol::wire::{AcquireEpoch, Batch, Bundle, BundleAnswer, ProducerState};
+use streamchain_protocol::wire::{AcquireEpoch, Batch, Bundle, BundleAnswer, Presence, ProducerState};
 use worker::{Delay, Error, Response};
 
 /// Largest registration, bytes: 64 shards with 8 candidates each take about 40 KB.
@@ -24,6 +24,9 @@ const MAX_REGISTRATION_BYTES: usize = 64 * 1024;
 
 /// Largest other JSON body of a relay, bytes.
 const MAX_SMALL_BYTES: usize = 4 * 1024;
+
+/// Largest report of who is at a stream, bytes: 100 authors with their quotes and commas, the counts and the names of the fields.
+const MAX_PRESENCE_BYTES: usize = 8 * 1024;
 
 /// How long answers to a bundle are gathered until those are sent that are there, so that a stream which is slow keeps no
 /// other waiting for longer. Answers that are sent together cost a fraction of what a stream of parts costs.
@@ -75,6 +78,24 @@ pub(crate) async fn release(call: Call, at: PathParameters) -> Answer {
     call.stream(call.short(stream))?
         .call(Release { relay, epoch })
         .await?;
+    done(200)
+}
+
+/// `PUT /v1/relays/{relay}/streams/{stream}/presence`: the leader reports who is at the stream.
+pub(crate) async fn presence(mut call: Call, at: PathParameters) -> Answer {
+    let relay = at.relay()?;
+    let stream = &at.stream()?;
+    let epoch = epoch(&call, &relay)?;
+    let presence: Presence = call.json(MAX_PRESENCE_BYTES).await?;
+    presence
+        .check()
+        .map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
+    let asked = ReportPresence {
+        relay,
+        epoch,
+        presence,
+    };
+    call.stream(call.short(stream))?.call(asked).await?;
     done(200)
 }
 

@@ -1,14 +1,15 @@
 //! `/v1/streams`: make, list, read, change.
 
-use super::marks;
-use crate::api::stream::{ChangeSettings, Create, Created, GetState};
+use super::listing::{listed, visible_to};
+use super::{marks, matches};
+use crate::api::stream::{ChangeSettings, Create, Created, GetOverview};
 use crate::auth::principal::{self as auth, Principal};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem, need_right};
 use crate::rate_limit;
 use crate::request::{Call, MAX_JSON_BYTES};
 use crate::response::{Answer, json_without_nulls};
-use crate::storage::d1::streams::{self, Visible};
+use crate::storage::d1::streams;
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -119,33 +120,20 @@ fn need_owner(principal: Option<&Principal>, new: &NewStream) -> Result<(), Prob
     need_right(principal.is_some(), rights.unwrap_or_default(), Right::Manage)
 }
 
-/// `GET /v1/streams`: those that one may read, the newest first. Its own resource shows how far each got.
-/// Private streams are listed for their owner and the operator.
+/// `GET /v1/streams`: those that one may read, the newest first; with `match`, those whose names match. Its own resource shows
+/// how far each got. Private streams are listed for their owner and the operator.
 pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
-    let visible = match auth::principal(call).await? {
-        Some(one) if one.operator => Visible::All,
-        Some(one) if one.scope.streams.is_none() && one.scope.rights.has(Right::Read) => {
-            Visible::To(one.account)
-        }
-        _ => Visible::To(Address::ZERO),
-    };
+    let principal = auth::principal(call).await?;
+    if let Some(pattern) = call.query("match")? {
+        return matches::list(call, principal.as_ref(), &pattern).await;
+    }
+    let visible = visible_to(principal.as_ref());
     let limit = call.page_rows()?;
     let below = call.number("cursor")?.unwrap_or(MAX_EXACT_INTEGER);
     let rows = streams::list(&call.env.d1("DB")?, visible, below, limit).await?;
     let cursor = rows.last().filter(|_| rows.len() == limit).map(|last| last.place);
-    let streams: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            let settings = &row.settings;
-            json!({
-                "id": row.id, "short": row.id.short(), "name": row.name, "owner": row.owner,
-                "mode": settings.mode, "read": settings.read, "write": settings.write,
-                "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "retention": settings.retention, "signed": settings.signed,
-                "created": row.created,
-            })
-        })
-        .collect();
+    let streams: Vec<Value> = rows.iter().map(listed).collect();
     json_without_nulls(200, json!({ "streams": streams, "cursor": cursor }))
 }
 
@@ -154,9 +142,14 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
-    let mut state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    let overview = call.stream(call.short(stream))?.call(GetOverview {}).await?;
+    let (mut state, presence) = (overview.state, overview.presence);
     marks::refresh(call, &mut state).await;
-    json_without_nulls(200, describe(call, &state))
+    let mut shown = describe(call, &state);
+    if let (Some(presence), Value::Object(fields)) = (presence, &mut shown) {
+        fields.insert("presence".into(), json!(presence));
+    }
+    json_without_nulls(200, shown)
 }
 
 /// `PATCH /v1/streams/{stream}`: changes the settings that the body names.

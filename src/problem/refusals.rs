@@ -16,6 +16,7 @@ impl From<Refusal> for Problem {
             Refusal::StaleEpoch { epoch, .. } => Self::new(Kind::StaleEpoch, detail).with("epoch", epoch),
             Refusal::NotLeader { relay } => Self::new(Kind::NotLeader, detail).with("relay", relay),
             Refusal::Unreachable { relay } => Self::new(Kind::Unreachable, detail).with("relay", relay),
+            Refusal::TooManyReports => Self::new(Kind::Overloaded, detail).header("retry-after", "1"),
             Refusal::NotAssigned => Self::new(Kind::NotLeader, detail),
             Refusal::UnknownAuthor(author) => Self::new(Kind::UnknownAuthor, detail).with("author", author),
             Refusal::Gap { expected, .. } => Self::new(Kind::Gap, detail).with("expected", expected),

@@ -52,10 +52,13 @@ describe("by keyboard alone", () => {
     await dialog.waitFor();
     await page.getByTestId("rpc").fill(scene.system.chain);
     // What was opened is verified at once, and cannot be verified again meanwhile.
-    await page.locator("[data-testid=verify-run]:enabled").waitFor();
+    const idle = page.locator("[data-testid=verify-run]:not([aria-disabled])");
+    await idle.waitFor();
     await tabTo(page, "verify-run");
     await page.keyboard.press("Enter");
     await page.locator("[data-testid=verify-result][data-ok=true]").waitFor();
+    await idle.waitFor();
+    assert.equal(await focusedTestId(page), "verify-run", "the focus stays where it was while the button works");
     assert.ok((await page.getByTestId("verify-step").count()) >= 8, "each step is shown");
     assert.equal(await page.locator("[data-testid=verify-step][data-ok=false]").count(), 0);
     await picture(page, "verified");

@@ -2,7 +2,15 @@
 
 import { launchChromium } from "../harness/browser.ts";
 import { blankPage } from "../harness/pages.ts";
-import { progressOfClients, publisherNote, startClients, stopPublishing, subscriberNote } from "./in-page.mjs";
+import {
+  progressOfClients,
+  publisherNote,
+  standingOfClients,
+  startClients,
+  stopPublishing,
+  subscriberNote,
+  watchClients,
+} from "./in-page.mjs";
 
 /** Bytes of each message. */
 const PAYLOAD_BYTES = 100;
@@ -78,6 +86,7 @@ export class Clients {
         }),
       ),
     );
+    await Promise.all(this.#pages.map((page) => page.evaluate(watchClients)));
   }
 
   /** How far every client is. */
@@ -87,6 +96,11 @@ export class Clients {
       publishers: pages.flatMap(({ publishers }) => publishers),
       subscribers: pages.flatMap(({ subscribers }) => subscribers),
     };
+  }
+
+  /** How often each client opened a session, and its longest pause since this was asked last. */
+  async standing() {
+    return (await Promise.all(this.#pages.map((page) => page.evaluate(standingOfClients)))).flat();
   }
 
   /** Nothing new is published from now on. */

@@ -22,12 +22,19 @@
  * @property {string} stream
  * @property {"live" | "stored"} guarantee
  * @property {StreamConnection} connection
+ * @property {import("../../web/src/lib/index.ts").Subscription} subscription
  * @property {number[]} seen `seen[seq]`: publisher * 2^32 + number of the message that was handed out there
  * @property {number} storedOnce below it, what was handed out was said to be stored
  * @property {number} retractions
  * @property {string[]} faults
  *
- * @typedef {{ publishers: Publisher[], subscribers: Subscriber[], stopped: boolean }} Chaos
+ * @typedef {object} Watched what is known of a client's sessions
+ * @property {string} name
+ * @property {string} stream
+ * @property {number} opened how often a session opened
+ * @property {number | null} pauseMs the longest time between two live messages since it was last asked for; null for a client that reads none
+ *
+ * @typedef {{ publishers: Publisher[], subscribers: Subscriber[], stopped: boolean, watched: Watched[] }} Chaos
  * @typedef {Window & typeof globalThis & { chaos: Chaos }} ChaosWindow
  */
 
@@ -45,7 +52,7 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
   const MAX_UNSTORED = 2_000;
   const { connect } = window.tools.lib;
   /** @type {Chaos} */
-  const chaos = { publishers: [], subscribers: [], stopped: false };
+  const chaos = { publishers: [], subscribers: [], stopped: false, watched: [] };
   /** @type {ChaosWindow} */ (window).chaos = chaos;
 
   /** @param {{ index: number, stream: string }} client */
@@ -91,10 +98,11 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
   /** @param {{ index: number, stream: string, guarantee: "live" | "stored" }} client */
   const subscribe = ({ index, stream, guarantee }) => {
     const connection = connect({ stream });
-    /** @type {Subscriber} */
-    const subscriber = { index, stream, guarantee, connection, seen: [], storedOnce: 0, retractions: 0, faults: [] };
-    chaos.subscribers.push(subscriber);
     const subscription = connection.subscribe({ from: 0, guarantee });
+    const notes = { seen: [], storedOnce: 0, retractions: 0, faults: [] };
+    /** @type {Subscriber} */
+    const subscriber = { index, stream, guarantee, connection, subscription, ...notes };
+    chaos.subscribers.push(subscriber);
     subscription.on("message", ({ seq, payload }) => {
       const due = subscriber.seen.length;
       if (seq !== due) subscriber.faults.push(`message ${seq} came where ${due} was due`);
@@ -119,6 +127,43 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
 
   publishers.forEach(publish);
   subscribers.forEach(subscribe);
+};
+
+/** Counts from now on how often each client of this page opens a session, and measures how long it has no message. */
+export const watchClients = () => {
+  const { chaos } = /** @type {ChaosWindow} */ (window);
+  /** @param {string} kind @param {{ index: number, stream: string, connection: StreamConnection }} client */
+  const watch = (kind, { index, stream, connection }) => {
+    /** @type {Watched} */
+    const watched = { name: `${kind} ${index}`, stream, opened: 0, pauseMs: null };
+    let before = connection.state.state;
+    connection.on("state", ({ state }) => {
+      if (state === "open" && before !== "open") watched.opened++;
+      before = state;
+    });
+    chaos.watched.push(watched);
+    return watched;
+  };
+  for (const publisher of chaos.publishers) watch("publisher", publisher);
+  for (const subscriber of chaos.subscribers) {
+    const watched = watch("subscriber", subscriber);
+    if (subscriber.guarantee !== "live") continue;
+    watched.pauseMs = 0;
+    let heardAt = performance.now();
+    subscriber.subscription.on("message", () => {
+      const now = performance.now();
+      watched.pauseMs = Math.max(watched.pauseMs ?? 0, now - heardAt);
+      heardAt = now;
+    });
+  }
+};
+
+/** How often each client of this page opened a session, and its longest pause since this was asked last. */
+export const standingOfClients = () => {
+  const { watched } = /** @type {ChaosWindow} */ (window).chaos;
+  const standing = watched.map((client) => ({ ...client }));
+  for (const client of watched) client.pauseMs = client.pauseMs === null ? null : 0;
+  return standing;
 };
 
 /** How far the clients of this page are. */

@@ -7,9 +7,10 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, statSy
 import { join } from "node:path";
 import { delay } from "../../scripts/lib/system/part.mjs";
 import { listensOn } from "../../scripts/lib/system/ports.mjs";
+import { streamFigures } from "./stored.mjs";
 
 /**
- * @typedef {import("./plan.mjs").KilledPart} KilledPart
+ * @typedef {import("./plan.mjs").Kill} Kill
  * @typedef {Awaited<ReturnType<typeof import("../../scripts/lib/system/index.mjs").startSystem>>} System
  */
 
@@ -97,41 +98,68 @@ class ChainFile {
 
 export class Killer {
   #system;
+  #streams;
   #log;
   #chainFile;
   /** The part's name → a promise that resolves when it serves again. @type {Map<string, Promise<unknown>>} */
   #returning = new Map();
   /** @type {unknown[]} */
   #failures = [];
-  /** How often each part was killed. */
-  counts = { relay: 0, worker: 0, chain: 0 };
+  /** How often each part was killed, or told to stop. */
+  counts = { leader: 0, follower: 0, worker: 0, chain: 0 };
 
-  /** @param {System} system @param {(line: string) => void} log */
-  constructor(system, log) {
+  /** @param {System} system @param {string[]} streams @param {(line: string) => void} log */
+  constructor(system, streams, log) {
     this.#system = system;
+    this.#streams = streams;
     this.#log = log;
     this.#chainFile = new ChainFile(system.dir);
   }
 
-  /** @param {KilledPart} name */
+  /** @param {string} name `worker`, `chain`, or the name of a relay's part */
   #partOf(name) {
-    return this.#system.parts[name === "worker" ? "edge" : name];
+    const part = this.#system.parts[name === "worker" ? "edge" : name];
+    if (part === undefined) throw new Error(`There is no part ${name}.`);
+    return part;
   }
 
   /**
-   * Kills a part at once; resolves when it is dead. It is started again after `downMs`.
-   * @param {{ part: KilledPart, downMs: number }} kill
+   * The relay that is to be killed, and the streams that it leads as far as the edge says so.
+   * @param {Kill} kill
    */
-  async kill({ part: name, downMs }) {
+  async victim({ part, pick }) {
+    const leaders = await Promise.all(
+      this.#streams.map((stream) =>
+        streamFigures(this.#system.urls.edge, stream).then(
+          ({ relay }) => relay,
+          () => undefined,
+        ),
+      ),
+    );
+    const leader = leaders[pick % leaders.length];
+    const others = this.#system.relayIds.filter((id) => id !== leader && this.#system.relayPart(id).running);
+    const relay = (part === "leader" ? leader : others[pick % others.length]) ?? this.#system.relayIds[0] ?? "";
+    return { relay, leads: this.#streams.filter((_, index) => leaders[index] === relay) };
+  }
+
+  /**
+   * Ends a part at once; resolves when it is dead. It is started again after `downMs`.
+   * @param {Kill} kill
+   * @param {string} [relay] the one that is meant
+   */
+  async kill({ part: meant, downMs, goodbye }, relay) {
+    const name = relay === undefined ? meant : this.#system.relayPartName(relay);
     await this.#returning.get(name);
     const part = this.#partOf(name);
     const wasRunning = part.running;
     const workerAlone = name === "worker" && wasRunning && downMs <= KEEPER_LIVES_MS;
+    const isAsked = relay !== undefined && goodbye;
     if (workerAlone && part.pid !== null) this.#killWorkers(part.pid);
-    else await part.kill();
-    this.counts[name]++;
+    else await (isAsked ? part.stop() : part.kill());
+    this.counts[meant]++;
     const down = workerAlone ? "" : `, down for ${downMs} ms`;
-    this.#log(`kill -9 ${name}${wasRunning ? "" : " (it was dead already)"}${down}`);
+    const what = relay === undefined ? name : `${meant} (${name})`;
+    this.#log(`${isAsked ? "stop" : "kill -9"} ${what}${wasRunning ? "" : " (it was dead already)"}${down}`);
     const back = (workerAlone ? this.#awaitKeeper() : this.#revive(name, downMs)).catch((error) =>
       this.#failures.push(error),
     );
@@ -158,7 +186,7 @@ export class Killer {
     await this.#revive("worker", 0);
   }
 
-  /** @param {KilledPart} name @param {number} downMs */
+  /** @param {string} name @param {number} downMs */
   async #revive(name, downMs) {
     await delay(downMs);
     if (name === "chain") this.#chainFile.mend();
@@ -174,7 +202,7 @@ export class Killer {
 
   /**
    * A relay counts as serving when it runs: only the edge could say whether it is registered, and the edge may be dead.
-   * @param {KilledPart} name
+   * @param {string} name
    */
   async #serves(name) {
     const { urls } = this.#system;

@@ -11,21 +11,22 @@ import { MAX_SEED } from "./random.mjs";
 
 const HELP = `npm run chaos [-- options]
 
-Runs the whole system under load, and kills its parts (kill -9) at random moments: the relay, workerd (the process
-that the Worker runs in), and the local chain. Each is started again after a while. At the end it checks the
-following, and prints the counts:
+Runs the whole system under load, with three relays of two threads each, and ends its parts at random moments: relays that
+lead a stream or follow one (killed, or told to stop), workerd (the process that the Worker runs in; kill -9), and the local
+chain (kill -9). Each is started again after a while. At the end it checks the following, and prints the counts:
   - every message that was reported as stored is stored exactly once, with the seq that was reported;
   - every publisher's messages are in its order, and the seqs have no gap;
   - every subscriber got each stored message once, in order;
+  - no client of a relay that went on has opened another session because another relay ended;
   - every message is in a signed group, each group is whole and its signature holds, and each producer's follow each other;
   - relay-node verify-stream agrees: every root on the chain equals that of the stored messages;
   - after relay-node rebuild, which reads the anchors from the chain again, receipts are the same as before.
 The clients use the client library in Chromium.
 
-  --kills N         number of kills, divided among relay, workerd, chain (default 24)
-  --minutes N       time over which the kills are spread                 (default 4)
-  --publishers N    number of publishers                                 (default 20)
-  --subscribers N   number of subscribers                                (default 50)
+  --kills N         number of kills, divided among leaders, followers, workerd, chain (default 40)
+  --minutes N       time over which the kills are spread                 (default 8)
+  --publishers N    number of publishers                                 (default 40)
+  --subscribers N   number of subscribers                                (default 400)
   --streams N       number of streams that they share                    (default 5)
   --rate N          messages a second of all publishers together         (default 500)
   --seed N          seed of an earlier run, for the same kills           (default: a new one, which is printed)
@@ -38,10 +39,10 @@ EXIT CODES
 
 /** @satisfies {import("node:util").ParseArgsOptionsConfig} */
 const OPTIONS = {
-  kills: { type: "string", default: "24" },
-  minutes: { type: "string", default: "4" },
-  publishers: { type: "string", default: "20" },
-  subscribers: { type: "string", default: "50" },
+  kills: { type: "string", default: "40" },
+  minutes: { type: "string", default: "8" },
+  publishers: { type: "string", default: "40" },
+  subscribers: { type: "string", default: "400" },
   streams: { type: "string", default: "5" },
   rate: { type: "string", default: "500" },
   seed: { type: "string", default: `${randomInt(1, MAX_SEED)}` },
@@ -79,15 +80,18 @@ const read = (given) => ({
 });
 
 /** @param {Awaited<ReturnType<typeof import("./run.mjs").runChaos>>} result */
-const print = ({ faults, counts, kills, audit }) => {
+const print = ({ faults, counts, kills, mesh, audit }) => {
   heading("Counts");
-  console.log(`  killed                  relay ${kills.relay}, workerd ${kills.worker}, chain ${kills.chain}`);
+  console.log(
+    `  ended                   leader ${kills.leader}, follower ${kills.follower}, workerd ${kills.worker}, chain ${kills.chain}`,
+  );
   console.log(`  published               ${counts.published}`);
   console.log(`  reported stored         ${counts.reported}`);
   console.log(`  stored                  ${counts.stored}`);
   console.log(`  signed groups           ${counts.groups}`);
   console.log(`  delivered               ${counts.delivered}`);
   console.log(`  live messages taken back before they were stored, and sent again: ${counts.retractions} times`);
+  console.log(`  relays                  ${mesh}`);
   heading("relay-node verify-stream");
   console.log(audit.replace(/^/gm, "  "));
   heading(faults.length === 0 ? green("✓ Everything held.") : red(`✗ ${faults.length} faults`));

@@ -10,6 +10,7 @@ import { judge } from "./check.mjs";
 import { Clients, streamNames } from "./clients.mjs";
 import { groupFaults } from "./groups.mjs";
 import { Killer } from "./killer.mjs";
+import { MeshWatch } from "./mesh.mjs";
 import { planKills } from "./plan.mjs";
 import { signedMessages, storedMessages, streamFigures } from "./stored.mjs";
 
@@ -38,6 +39,9 @@ const CHAIN = { epoch: 32, stateIntervalS: 1 };
 /** Blocks after which everything that was mined before is final. */
 const BLOCKS_TO_FINALITY = 2 * CHAIN.epoch + 2;
 
+/** Relays, and threads of each. Each has room for a part of the clients only, so that they are spread over all. */
+const RELAYS = { relays: 3, shards: 2, links: true, metrics: true };
+
 /** Separates a client's progress from the state of its connection. */
 const STATE = ", connection ";
 
@@ -61,15 +65,23 @@ const until = async (check, standstillMs) => {
   }
 };
 
-/** @param {Killer} killer @param {import("./plan.mjs").Kill[]} plan */
-const killByPlan = async (killer, plan) => {
+/** @param {Killer} killer @param {MeshWatch} watch @param {import("./plan.mjs").Kill[]} plan */
+const killByPlan = async (killer, watch, plan) => {
   const startedAt = Date.now();
   for (const kill of plan) {
     const wait = startedAt + kill.atMs - Date.now();
     if (wait > 0) await delay(wait);
-    await killer.kill(kill);
+    await watch.end();
+    if (kill.part === "leader" || kill.part === "follower") {
+      const victim = await killer.victim(kill);
+      await watch.begin(victim, kill.goodbye);
+      await killer.kill(kill, victim.relay);
+    } else {
+      await killer.kill(kill);
+    }
   }
   await killer.allBack();
+  await watch.end();
 };
 
 /** @param {Clients} clients @param {Log} log */
@@ -220,13 +232,16 @@ const settle = async (system, clients, streams, log) => {
 /**
  * @param {{ dir: string, seed: number, kills: number, minutes: number, publishers: number, subscribers: number,
  *   streams: number, rate: number, log: (line: string) => void }} options `rate`: messages a second of all publishers
- * @returns {Promise<{ faults: string[], counts: Record<string, number>, kills: Record<string, number>, audit: string }>}
+ * @returns {Promise<{ faults: string[], counts: Record<string, number>, kills: Record<string, number>, mesh: string, audit: string }>}
  */
 export const runChaos = async (options) => {
   const { dir, log } = options;
   const plan = planKills(options);
   const streams = streamNames(options.streams);
-  const system = await startSystem({ dir, chain: CHAIN, relayArgs: ["--no-turn"] });
+  const clientCount = options.publishers + options.subscribers;
+  const capacity = Math.ceil(clientCount / RELAYS.relays);
+  const relayArgs = ["--no-turn", "--capacity", `${capacity}`];
+  const system = await startSystem({ dir, chain: CHAIN, ...RELAYS, relayArgs });
   /** @type {Clients | undefined} */
   let clients;
   let stopReports = () => {};
@@ -237,10 +252,12 @@ export const runChaos = async (options) => {
     const unopened = await until(() => notOpen(started), STANDSTILL_MS);
     if (unopened.length > 0) throw new Failure("The run can't begin.", unopened);
     await delay(WARM_UP_MS);
-    const killer = new Killer(system, log);
-    await killByPlan(killer, plan);
+    const killer = new Killer(system, streams, log);
+    const watch = new MeshWatch(system, started, clientCount);
+    await killByPlan(killer, watch, plan);
     const result = await settle(system, started, streams, log);
-    return { ...result, kills: killer.counts };
+    const faults = [...watch.faults, ...result.faults];
+    return { ...result, faults, kills: killer.counts, mesh: watch.summary() };
   } finally {
     stopReports();
     await clients?.close();

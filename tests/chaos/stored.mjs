@@ -2,7 +2,7 @@
 
 import { decodeSequence } from "../edge/cbor.ts";
 
-/** @typedef {{ name: string, head: number, anchored: number, final: number }} StreamFigures */
+/** @typedef {{ name: string, relay?: string, head: number, anchored: number, final: number }} StreamFigures */
 
 const PAGE = 1_000;
 

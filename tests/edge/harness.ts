@@ -223,6 +223,10 @@ export class FakeRelay {
     return answer;
   }
 
+  presence(short: string, epoch: number, presence: Json): Promise<Answer> {
+    return this.#send("PUT", `/streams/${short}/presence?epoch=${epoch}`, JSON.stringify(presence));
+  }
+
   goodbye(): Promise<Answer> {
     return this.#send("DELETE", `?incarnation=${this.incarnation}`);
   }

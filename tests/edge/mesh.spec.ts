@@ -194,6 +194,58 @@ test("a leader that gives a sign of life keeps its stream", async () => {
   });
 });
 
+test("a stream shows who is there, as its leader says", async () => {
+  const { short, epoch } = await shared("present");
+  const there = { readers: 3, publishers: 1, authors: [`0x${"11".repeat(20)}`] };
+  const shown = async (headers?: Record<string, string>): Promise<unknown> =>
+    (await edge.get(`/v1/streams/${short}`, headers)).json.presence;
+  assertProblem(await au.presence(short, epoch, there), 409, "not-owner");
+  assertProblem(await eu.presence(short, epoch + 1, there), 409, "stale-epoch");
+  assertProblem(await eu.presence(short, epoch, { ...there, readers: -1 }), 400, "bad-request");
+  const crowd = Array.from({ length: 101 }, () => there.authors[0]);
+  assertProblem(await eu.presence(short, epoch, { ...there, authors: crowd }), 400, "bad-request");
+  assert.equal(await shown(), undefined, "what was refused is not shown");
+  const report = await eu.presence(short, epoch, there);
+  assert.equal(report.status, 200, report.text);
+  assert.deepEqual(await shown(), there);
+  const { text } = await edge.get(`/v1/streams/${short}/events?presence=1&life=1`);
+  const event = /event: presence\ndata: (.*)\n/.exec(text)?.[1];
+  assert.deepEqual(JSON.parse(event ?? "null"), there, text);
+  const without = await edge.get(`/v1/streams/${short}/events?life=1`);
+  assert.doesNotMatch(without.text, /presence/);
+  assertProblem(await edge.get(`/v1/streams/${short}/events?presence=yes`), 400, "bad-request");
+  const headers = { "content-type": "application/json", ...asOperator() };
+  await edge.send("PATCH", `/v1/streams/${short}`, { headers, body: `{"read":"private"}` });
+  assert.equal(await shown(), undefined, "not to those who may not read");
+  assert.deepEqual(await shown(asOperator()), there);
+  assert.equal((await eu.release(short, epoch)).status, 200);
+  assert.equal(await shown(asOperator()), undefined, "nobody leads it");
+});
+
+test("a relay that reports everybody changes few leaders", async () => {
+  const others = ["us", "sa", "in", "za"].map((id, index) => ({ id, relay: edge.relay(id), port: 7500 + 10 * index }));
+  const streams: { short: string; epoch: number }[] = [];
+  for (const { id, relay, port } of others) {
+    // Each leads a stream that au follows.
+    const place = { latitude: 10 * streams.length, longitude: -60 };
+    await relay.register(sharing(place, port));
+    await openFrom(place, `doubted-${id}`);
+    const its = (await edge.get(`/v1/streams/doubted-${id}`)).json.short as string;
+    const led = await relay.acquireEpoch(its, { follows: true });
+    assert.equal(led.status, 200, led.text);
+    await openFrom(SYDNEY, its);
+    streams.push({ short: its, epoch: led.json.epoch as number });
+  }
+  const reports = streams.map(({ short, epoch }) => au.acquireEpoch(short, { follows: true, lost: epoch }));
+  const answers = await Promise.all(reports);
+  const refused = answers.findIndex(({ status }) => status !== 200);
+  assert.notEqual(refused, -1, "one of them at least is refused");
+  assertProblem(answers[refused] as Answer, 503, "overloaded");
+  const kept = streams[refused] as (typeof streams)[number];
+  assert.equal((await edge.get(`/v1/streams/${kept.short}`)).json.epoch, kept.epoch);
+  for (const { relay } of others) await relay.goodbye();
+});
+
 test("after a goodbye the first follower that asks leads", async () => {
   const { short, epoch } = await shared("leaving");
   assert.equal((await eu.release(short, epoch)).status, 200);

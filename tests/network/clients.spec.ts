@@ -12,9 +12,13 @@ import { streamReaches } from "../harness/streams.ts";
 import { eventually } from "../harness/system.ts";
 import { Firefox } from "./harness/firefox.ts";
 import { type Host, plugIn, renumber } from "./harness/hosts.ts";
+import { assertJoined, joinStreams, openTimes } from "./harness/joined.ts";
 import { CABLE, EDGE_URL, type Internet, internet } from "./harness/network.ts";
 import { FIREWALLS, PATHS, pathOf, thereAndBack } from "./harness/paths.ts";
 import { assertAllHeard, inPage } from "./harness/publisher.ts";
+
+/** Streams of one page, as many as the browser tests open in Chromium. */
+const STREAMS = 20;
 
 /** Messages of a client whose address changes after the twentieth. */
 const MOVING = 100;
@@ -104,6 +108,16 @@ function firefoxTests(): void {
         assert.equal(pathOf(shown.path), expected);
       });
     }
+
+    it("has 20 streams on one connection, over an ICE restart", async (test) => {
+      host.firewall(FIREWALLS.open);
+      await firefox.goto(`${EDGE_URL}/v1/health`);
+      const asked = { prefix: "firefox-joined", count: STREAMS, policy: "all", restarts: true } as const;
+      const joined = await firefox.run(joinStreams, asked);
+      test.diagnostic(`${openTimes(joined)}; ${pathOf(joined.paths[0])}`);
+      assertJoined(joined, STREAMS);
+      assert.equal(pathOf(joined.paths[0]), "direct over UDP");
+    });
 
     const moves = async (test: TestContext, stream: string, address: string): Promise<void> => {
       host.firewall(FIREWALLS.open);

@@ -4,12 +4,17 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import type { Browser, Locator, Page } from "playwright-core";
 import { blankPage } from "../harness/pages.ts";
+import { NETWORK_CASES } from "./harness/cases.ts";
 import type { Host } from "./harness/hosts.ts";
+import { assertJoined, joinStreams, openTimes } from "./harness/joined.ts";
 import { CABLE, clientOn, EDGE, EDGE_URL, FREE, IPV6_CABLE, internet, SHUT } from "./harness/network.ts";
 import { bothWays, FIREWALLS, PATHS, type PathName, pathOf } from "./harness/paths.ts";
 
 /** How long an attempt may take to fail, or to get through, on a busy machine. */
 const PATIENCE_MS = 60_000;
+
+/** Streams that share a connection on each kind of network. */
+const JOINED_STREAMS = 4;
 
 const scene = internet();
 
@@ -30,6 +35,17 @@ describe("a client with IPv4 and IPv6", () => {
       const { openMs, path } = await bothWays(page, `path-${name.toLowerCase()}`, PATHS[name].ways);
       test.diagnostic(`open after ${openMs.toFixed(1)} ms, ${pathOf(path)} to ${path?.remoteAddress}`);
       assert.equal(pathOf(path), expected);
+    });
+  }
+
+  for (const [at, { title, firewall, policy, path }] of NETWORK_CASES.filter(({ returning }) => !returning).entries()) {
+    it(`${title}: streams share a connection`, async (test) => {
+      host.firewall(FIREWALLS[firewall]);
+      const asked = { prefix: `joined-${at}`, count: JOINED_STREAMS, policy, restarts: false };
+      const joined = await page.evaluate(joinStreams, asked);
+      test.diagnostic(`${openTimes(joined)}; ${pathOf(joined.paths[0])}`);
+      assertJoined(joined, JOINED_STREAMS);
+      assert.equal(pathOf(joined.paths[0]), path);
     });
   }
 });

@@ -1,10 +1,13 @@
 // The site of documents: what becomes a page, where its links lead, and what is refused.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { checkoutDocuments } from "../../scripts/lib/docs/index.mjs";
 import { repositoryOf } from "../../scripts/lib/docs/links.mjs";
 import { buildSite, MAX_INDEX_BYTES } from "../../scripts/lib/docs/site.mjs";
+import { ROOT } from "../../scripts/lib/paths.mjs";
 
 /** Every document that has a fixed place, with a title alone; `texts` goes over them. */
 const site = (texts: Record<string, string>, repository: string | null = "https://github.com/o/r") => {
@@ -109,6 +112,16 @@ describe("the site of this checkout", () => {
 
   test("has a page for each document, and no link that is broken", () => {
     assert.ok(files.size > source.documents.length);
+  });
+
+  test("is made in a container too, from what images are given", () => {
+    const ignored = readFileSync(join(ROOT, ".dockerignore"), "utf8")
+      .split("\n")
+      .filter((line) => /^\/.*\/$/.test(line));
+    assert.ok(ignored.length > 5);
+    const isIgnored = (path: string): boolean => ignored.some((folder) => `/${path}/`.startsWith(folder));
+    const given = { ...source, kind: (path: string) => (isIgnored(path) ? null : source.kind(path)) };
+    assert.equal(buildSite(given).files.size, files.size);
   });
 
   test("asks nobody outside, and has no script or style inside", () => {

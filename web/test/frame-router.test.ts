@@ -52,6 +52,7 @@ class Bench {
       },
       onMessage: ({ seq }) => this.calls.push(`message ${seq}`),
       onChain: ({ block, state }) => this.calls.push(`chain ${block} ${state}`),
+      onPresence: ({ readers }) => this.calls.push(`presence ${readers}`),
       onError: ({ code }) => this.calls.push(`error ${code}`),
       end: (error) => {
         this.ends.push(error);

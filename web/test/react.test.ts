@@ -311,6 +311,17 @@ describe("the receipt of a component", () => {
     assert.equal(store.read().receipt, receipt);
   });
 
+  test("is asked for once in strict mode, which mounts twice", async () => {
+    const [connection, clock] = [new Anchoring(), new VirtualClock()];
+    connection.answers = [async () => receipt];
+    connection.marks = { committed: 1, anchored: 1, final: 0 };
+    const store = new ReceiptStore(connection as unknown as StreamConnection, 0, undefined, clock);
+    store.subscribe(() => {})();
+    store.subscribe(() => {});
+    await clock.advance(1_000);
+    assert.deepEqual([store.read().state, connection.asked], ["fetched", 1]);
+  });
+
   const stateAfter = async (
     given: Receipt,
     how: ReceiptChecks,

@@ -1,5 +1,6 @@
 //! What the directory knows of a relay that leads a stream, for the stream's own object.
 
+use super::lost_reports::Belief;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{RelayId, RelayKeyId};
 use streamchain_protocol::time::UnixMs;
@@ -15,6 +16,9 @@ pub struct LeaderView {
     pub standing: Standing,
     /// SHA-256 of the link certificate of the relay that asks; `None` for one that has no links.
     pub follower: Option<[u8; 32]>,
+    /// Whether a report of that relay that the leader is lost is acted on.
+    #[serde(default)]
+    pub belief: Belief,
 }
 
 /// How a leader is.

@@ -33,6 +33,9 @@ pub enum Refusal {
         /// The leader.
         relay: RelayId,
     },
+    /// The relay reports more leaders or streams as lost than is believed of one at a time.
+    #[error("too many reports of lost leaders: ask again in a second")]
+    TooManyReports,
     /// No session was opened on the stream, so no relay has anything to do there.
     #[error("the stream is assigned to no relay: the edge assigns it when a session is opened")]
     NotAssigned,

@@ -5,12 +5,13 @@
 //! - a relay gets the epoch, or the leader's address, only if it was sent a session of the stream or led it before;
 //! - a leader that lives loses the stream to a relay that follows only on a report that its link failed, without a sign of
 //!   life for [`LOST_WAIT_MS`] after it, and not twice within [`TAKEOVER_INTERVAL_MS`]. The epoch fences, so a wrong report
-//!   costs a change of the leader, and no message.
+//!   costs a change of the leader, and no message. How many such reports of one relay are believed is bounded over all streams
+//!   ([`Belief`]).
 
 use super::error::Refusal;
 use super::serving::BARRED_MS;
 use super::state::{Leader, LogState};
-use crate::directory::{LeaderView, Standing};
+use crate::directory::{Belief, LeaderView, Standing};
 use streamchain_protocol::auth::{LinkKey, LinkTicket};
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq};
 use streamchain_protocol::time::UnixMs;
@@ -136,7 +137,8 @@ impl LogState {
             Standing::Alive { heard, link, key, .. } => {
                 let is_lost = asked.lost == Some(self.epoch);
                 let heard = (*heard).max(asking.committed);
-                match is_lost.then(|| self.weigh(asking, heard, now)) {
+                match is_lost.then(|| self.weigh(asking, heard, view.belief, now)) {
+                    Some(Weighed::TooMany) => Err(Refusal::TooManyReports),
                     Some(Weighed::Unreachable) => Ok(Acquiring::Unreachable(leader)),
                     Some(Weighed::Taken) => Ok(self.lead(asking, now)),
                     Some(Weighed::Wait(until)) => Ok(Acquiring::Wait(until)),
@@ -155,14 +157,16 @@ impl LogState {
     }
 
     /// What becomes of a report that the leader is lost.
-    fn weigh(&mut self, asking: &Asking<'_>, heard: UnixMs, now: UnixMs) -> Weighed {
+    fn weigh(&mut self, asking: &Asking<'_>, heard: UnixMs, belief: Belief, now: UnixMs) -> Weighed {
         let until = asking.since.plus_ms(LOST_WAIT_MS);
         let is_long_ago = |last: UnixMs| now.since(last) >= TAKEOVER_INTERVAL_MS;
-        if heard > asking.since {
+        if heard > asking.since || belief == Belief::Refuted {
             let refuted = self.serving_mut(asking.relay).is_some_and(|one| one.refute(now));
             if !refuted {
                 return Weighed::Lives;
             }
+        } else if belief == Belief::TooMany {
+            return Weighed::TooMany;
         } else if now < until {
             return Weighed::Wait(until);
         } else if self.taken_over.is_none_or(is_long_ago) {
@@ -257,6 +261,8 @@ enum Weighed {
     Unreachable,
     /// It did not: the relay gets the stream.
     Taken,
+    /// The relay reports too many leaders or streams: it has to ask again.
+    TooMany,
 }
 
 const _: () = assert!(BARRED_MS > TAKEOVER_INTERVAL_MS);

@@ -25,6 +25,7 @@ mod live;
 mod members;
 mod offers;
 mod outbox;
+mod presence;
 mod reading;
 mod schedule;
 mod serving;
@@ -41,6 +42,7 @@ pub use inbox_shares::InboxShares;
 pub use leadership::{Acquiring, Asking, Follow};
 pub use offers::{FlushedSegments, PendingRun, Run};
 pub use outbox::{FLUSH_BACKOFF, SEGMENTS_PER_FLUSH};
+pub use presence::ReportedPresence;
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use schedule::{GATHER_MS, Pace, Schedule};
 pub use serving::Serving;
@@ -256,6 +258,11 @@ impl<S: LogStore> StreamLog<S> {
                 key: None,
             })
         })
+    }
+
+    /// Refuses whoever does not lead the stream under this epoch.
+    pub fn need_leader(&self, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
+        Ok(self.state()?.check_leader(relay, epoch)?)
     }
 
     /// Commits a batch, whole or not at all. The retry of the last batch is answered like the first time.

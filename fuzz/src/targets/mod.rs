@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = targets! {
     "runs", "the list of runs of a bucket", proofs::runs;
     "json_rpc", "answers of Ethereum nodes", proofs::json_rpc;
     "signature", "a wallet's signature (EIP-191, EIP-6492)", proofs::signature;
+    "link_frames", "what another relay sends over a link", relay::link_frames;
     "stun", "STUN and TURN messages", relay::stun;
     "turn_request", "what a TURN server is sent, behind its signature check too", relay::turn_request;
     "tcp_framing", "ICE-TCP and TURN streams (RFC 4571, RFC 8656)", relay::tcp_framing;

@@ -1,4 +1,4 @@
-//! What a relay's sockets read before anybody is known.
+//! What a relay's sockets read before anybody is known, and what other relays send.
 
 use relay_node::fuzzing;
 
@@ -12,4 +12,8 @@ pub(super) fn tcp_framing(bytes: &[u8]) {
 
 pub(super) fn turn_request(bytes: &[u8]) {
     fuzzing::turn_request(bytes);
+}
+
+pub(super) fn link_frames(bytes: &[u8]) {
+    fuzzing::link_frames(bytes);
 }

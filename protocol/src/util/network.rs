@@ -16,6 +16,11 @@ impl Network {
             IpAddr::V6(ip) => Self(IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64))),
         }
     }
+
+    /// Returns the network's first address, of which [`Network::of`] makes the same network again.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
 }
 
 impl From<IpAddr> for Network {

@@ -7,6 +7,7 @@ mod link_reach;
 mod location;
 mod mesh;
 mod notice;
+mod presence;
 mod relay_api;
 
 pub use crate::omitted::Omitted;
@@ -21,6 +22,7 @@ pub use link_reach::LinkReach;
 pub use location::{Location, LocationError};
 pub use mesh::{Acquired, FollowGrant, shard_of, shard_of_session};
 pub use notice::{Notice, NoticeEvent, RunInRound};
+pub use presence::{Presence, PresenceError};
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, KeyState, ProducerState, Registration, RegistrationError,
     RelayStatus, Renewed, Shard, Withdrawal, problem,

@@ -1,10 +1,11 @@
 //! The requests of a shard to the edge, and their answers. The shell decides how they are carried.
 
 use bytes::Bytes;
+use std::sync::Arc;
 use streamchain_protocol::ids::{Epoch, Incarnation, ShortId};
 use streamchain_protocol::signed::PublicKey;
 use streamchain_protocol::wire::Record;
-use streamchain_protocol::wire::{Committed, EpochGrant, FollowGrant, ProducerKey, ProducerState};
+use streamchain_protocol::wire::{Committed, EpochGrant, FollowGrant, Presence, ProducerKey, ProducerState};
 
 /// Which stream a request is about. The generation counts how often the shard has had the stream, so that a late answer
 /// to an earlier generation is dropped.
@@ -53,6 +54,13 @@ pub enum Request {
         /// The epoch that the shard asks under.
         epoch: Epoch,
     },
+    /// `PUT …/streams/{stream}/presence?epoch=`: reports who is at the stream. Nothing depends on the answer.
+    Presence {
+        /// The epoch that the shard leads.
+        epoch: Epoch,
+        /// Who is there, over all relays.
+        presence: Arc<Presence>,
+    },
     /// `DELETE …/streams/{stream}?epoch=`: releases the epoch. Nothing depends on the answer.
     Release {
         /// The epoch that ends.
@@ -75,6 +83,8 @@ pub enum Answer {
     Inbox(Result<Vec<Record>, EdgeError>),
     /// To [`Request::Release`], whether it succeeded or not.
     Released,
+    /// To [`Request::Presence`], whether it succeeded or not.
+    PresenceTaken,
 }
 
 /// Why a request to the edge failed.

@@ -43,6 +43,18 @@ impl Fan {
         }
     }
 
+    /// The messages below `end`, as a leader of another epoch sends them; `None` where they do not reach as far.
+    pub(crate) fn under(&self, epoch: Epoch, end: Seq) -> Option<Self> {
+        let replay = self.replay.under(epoch, end)?;
+        Some(Self {
+            replay,
+            fanned: end,
+            fresh: Vec::new(),
+            fresh_signed: Vec::new(),
+            has_verifiers: self.has_verifiers,
+        })
+    }
+
     /// Joins the messages of this turn to chunks, once for all who are caught up; with signatures only where somebody asked for
     /// them and there are some.
     pub(crate) fn freshen(&mut self) {

@@ -77,6 +77,9 @@ pub(crate) const LINK_RUN_BYTES: usize = 64 * 1024;
 /// Most messages in one frame of a link.
 pub(crate) const LINK_RUN_MESSAGES: usize = 256;
 
+/// Longest text of a refusal that comes over a link, bytes: that of *error* is 200 characters.
+pub(crate) const MAX_LINK_TEXT_BYTES: usize = 1_024;
+
 /// Most publishers of one link: three full shards of them.
 pub(crate) const MAX_LINK_PUBLISHERS: usize = 65_536;
 
@@ -185,6 +188,19 @@ pub(crate) const MAX_HELD_DATAGRAMS: usize = 8;
 /// How many of a client's earlier ICE credentials are known as such: what is left over from before a restart comes
 /// within seconds.
 pub(crate) const ICE_RESTARTS_REMEMBERED: usize = 4;
+
+/// How often the sessions on a stream are counted at most, and what follows from it sent on: a person notices no less.
+pub(crate) const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Most frames about who is there that one stream sends its sessions in a second: with more of them who asked, all are sent it
+/// less often. At some microseconds each they are a hundredth of a shard's time.
+pub(crate) const MAX_PRESENCE_FRAMES_PER_S: u32 = 1_000;
+
+/// How often a leader reports to the edge who is there, while that changes.
+pub(crate) const PRESENCE_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Most such reports of one shard in a second: all of its streams have their turn within the time that a report is shown.
+pub(crate) const MAX_PRESENCE_REPORTS_PER_S: u32 = 50;
 
 /// First wait before a request to the edge is sent again.
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(50);

@@ -19,6 +19,7 @@ pub(crate) mod link;
 pub(crate) mod offer;
 pub(crate) mod path;
 pub(crate) mod peer_connection;
+pub(crate) mod presence;
 pub(crate) mod producers;
 pub(crate) mod publication;
 pub(crate) mod rates;

@@ -6,7 +6,9 @@
 use crate::core::limits::MAX_REPLAY_MESSAGES;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
-use streamchain_protocol::ids::Seq;
+use streamchain_protocol::ids::{Epoch, Seq};
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::RelayFrame;
 
 /// A run of encoded frames as one data-channel message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,23 @@ impl ReplayBuffer {
             bytes: 0,
             max_bytes,
         }
+    }
+
+    /// The messages below `end` under another epoch, which their frames name; `None` where they do not reach as far.
+    pub(crate) fn under(&self, epoch: Epoch, end: Seq) -> Option<Self> {
+        let kept = usize::try_from(end.0.checked_sub(self.start.0)?).ok()?;
+        if kept > self.frames.len() {
+            return None;
+        }
+        let mut under = Self::new(self.start, self.max_bytes);
+        for EncodedMessage { message, signature } in self.frames.iter().take(kept) {
+            let signature = match signature {
+                Some(signature) => Some(frame_under(epoch, signature)?),
+                None => None,
+            };
+            under.push(frame_under(epoch, message)?, signature);
+        }
+        Some(under)
     }
 
     /// The oldest message that is still here.
@@ -179,10 +198,24 @@ impl ReplayBuffer {
     }
 }
 
+/// A *message* or *signature* under another epoch.
+fn frame_under(another: Epoch, bytes: &[u8]) -> Option<Bytes> {
+    let mut frame = RelayFrame::read(&mut Reader::new(bytes)).ok()??;
+    match &mut frame {
+        RelayFrame::Message { epoch, .. } | RelayFrame::Signature { epoch, .. } => *epoch = another,
+        _ => return None,
+    }
+    let mut out = Vec::with_capacity(bytes.len() + size_of::<Epoch>());
+    frame.write(&mut out);
+    Some(out.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::limits::MAX_REPLAY_BYTES;
+    use streamchain_protocol::Address;
+    use streamchain_protocol::time::UnixMs;
 
     fn replay(frames: usize, length: usize) -> ReplayBuffer {
         let mut replay = ReplayBuffer::new(Seq(10), MAX_REPLAY_BYTES);
@@ -263,6 +296,40 @@ mod tests {
             (replay.start(), replay.end(), replay.bytes()),
             (Seq(15), Seq(15), 0)
         );
+    }
+
+    #[test]
+    fn the_stored_messages_go_on_under_the_next_epoch() {
+        let message = |epoch, seq| {
+            let mut out = Vec::new();
+            RelayFrame::Message {
+                epoch: Epoch(epoch),
+                seq: Seq(seq),
+                time: UnixMs(1),
+                author: Address::ZERO,
+                payload: b"text",
+            }
+            .write(&mut out);
+            Bytes::from(out)
+        };
+        let of = |epoch, seqs: std::ops::Range<u64>| {
+            let mut replay = ReplayBuffer::new(Seq(seqs.start), MAX_REPLAY_BYTES);
+            seqs.for_each(|seq| replay.push(message(epoch, seq), None));
+            replay
+        };
+        let next = of(3, 10..15).under(Epoch(1_000), Seq(13)).unwrap();
+        assert_eq!((next.start(), next.end()), (Seq(10), Seq(13)));
+        let frames: Vec<Bytes> = next.frames.iter().map(|frame| frame.message.clone()).collect();
+        assert_eq!(
+            frames,
+            [message(1_000, 10), message(1_000, 11), message(1_000, 12)]
+        );
+        assert!(of(3, 10..15).under(Epoch(4), Seq(15)).is_some());
+        assert!(
+            of(3, 10..15).under(Epoch(4), Seq(16)).is_none(),
+            "some are missing"
+        );
+        assert!(of(3, 10..15).under(Epoch(4), Seq(9)).is_none(), "none are stored");
     }
 
     #[test]

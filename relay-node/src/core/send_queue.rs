@@ -83,6 +83,8 @@ pub(crate) struct SendQueue {
     /// Frames about a run of messages that ends at the seq.
     notices: VecDeque<(Seq, Bytes)>,
     notices_bytes: usize,
+    /// Who is at the stream: the newest state that it was not sent yet.
+    presence: Option<Bytes>,
     /// The next message for the peer; `None` unless it subscribed.
     cursor: Option<Seq>,
     /// Whether the peer asked for signatures.
@@ -107,6 +109,7 @@ impl Default for SendQueue {
             pending_bytes: 0,
             notices: VecDeque::new(),
             notices_bytes: 0,
+            presence: None,
             cursor: None,
             signatures: false,
             signed_at: None,
@@ -195,14 +198,22 @@ impl SendQueue {
         self.cursor.is_some()
     }
 
+    /// What the peer takes of a frame; `None` if neither form of it.
+    fn fitting<'a>(&self, notice: &'a NoticeFrame) -> Option<&'a Bytes> {
+        let forms = [Some(&notice.whole), notice.brief.as_ref()];
+        let mut forms = forms.into_iter().flatten();
+        forms.find(|frame| frame.len() <= self.message_max)
+    }
+
+    /// The peer is to be sent who is at the stream, in place of what it was not sent yet.
+    pub(crate) fn set_presence(&mut self, frame: &NoticeFrame) {
+        self.presence = self.fitting(frame).cloned();
+    }
+
     /// Queues a notice; the oldest are dropped when there are too many.
     pub(crate) fn notice(&mut self, notice: &NoticeFrame) {
-        let fitting = [Some(&notice.whole), notice.brief.as_ref()];
-        let mut fitting = fitting
-            .into_iter()
-            .flatten()
-            .filter(|frame| frame.len() <= self.message_max);
-        let Some(frame) = fitting.next().filter(|_| self.committed_sent.is_some()) else {
+        let fitting = self.fitting(notice);
+        let Some(frame) = fitting.filter(|_| self.committed_sent.is_some()) else {
             return;
         };
         self.notices_bytes += frame.len();
@@ -248,7 +259,8 @@ impl SendQueue {
             && self.send_committed(view, sink, &mut sent)
             && self.send_messages(view, sink, &mut sent)
             && self.send_committed(view, sink, &mut sent)
-            && self.send_notices(sink, &mut sent);
+            && self.send_notices(sink, &mut sent)
+            && self.send_presence(sink, &mut sent);
         sent
     }
 
@@ -360,6 +372,18 @@ impl SendQueue {
             self.committed_sent = Some(committed);
         }
         taken
+    }
+
+    /// Behind the answer to hello or subscribe, as all that is about the stream.
+    fn send_presence(&mut self, sink: &mut impl Sink, sent: &mut Sent) -> bool {
+        if self.committed_sent.is_some()
+            && let Some(frame) = self.presence.take()
+            && !self.write(sink, &frame, sent)
+        {
+            self.presence = Some(frame);
+            return false;
+        }
+        true
     }
 
     fn send_notices(&mut self, sink: &mut impl Sink, sent: &mut Sent) -> bool {

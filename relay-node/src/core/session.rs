@@ -71,6 +71,12 @@ pub(crate) struct Session {
     pub early: Early,
     /// Whether its client goes on with a second *welcome* when the stream has another epoch.
     pub takes_second_welcome: bool,
+    /// Whether its client is sent who is at the stream.
+    pub wants_presence: bool,
+    /// Whether its author may be listed among them.
+    pub may_be_listed: bool,
+    /// The number of the state that it was sent last; 0 while it was sent none.
+    pub presence_sent: u64,
     /// Whether the epoch that it was welcomed in is over, and the next one not there yet.
     pub is_between_epochs: bool,
     /// What it subscribed to, while the epoch is not acquired yet.
@@ -120,6 +126,9 @@ impl Session {
             signer: Signer::Nobody,
             early: Early::default(),
             takes_second_welcome: false,
+            wants_presence: false,
+            may_be_listed: false,
+            presence_sent: 0,
             is_between_epochs: false,
             wanted: None,
             refused_from: None,

@@ -14,8 +14,10 @@ mod following;
 mod frames;
 mod inbox;
 mod join;
+mod leaving;
 mod lifecycle;
 mod links;
+mod presence;
 mod publish;
 #[cfg(test)]
 mod simulated;
@@ -47,7 +49,7 @@ use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 use streamchain_protocol::time::{UnixMs, UnixSec};
-use streamchain_protocol::util::SplitMix64;
+use streamchain_protocol::util::{Bucket, SplitMix64};
 use streamchain_protocol::wire::{FollowGrant, shard_of};
 
 /// One moment by the monotonic and by the wall clock.
@@ -128,6 +130,8 @@ pub struct Load {
     pub uncommitted: u64,
     /// Their payload bytes.
     pub uncommitted_bytes: u64,
+    /// Messages that the follower which is furthest behind in a stream was not sent yet.
+    pub link_lag: u64,
 }
 
 /// How many bytes of messages a shard has in memory. A message that is recent and not committed yet counts twice, though
@@ -181,6 +185,8 @@ pub struct Shard {
     commands: VecDeque<Command>,
     to_drive: VecDeque<PeerKey>,
     to_fan_out: VecDeque<ShortId>,
+    /// Streams whose sessions are to be counted some time.
+    to_count: Vec<ShortId>,
     counters: Counters,
     errors: ErrorCounts,
     commits: Latencies,
@@ -188,6 +194,8 @@ pub struct Shard {
     session_shares: Shares,
     join_shares: Shares,
     stream_shares: Shares,
+    /// The reports of who is at the streams.
+    presence_reports: Bucket,
     uncommitted_bytes: usize,
     next_key: u64,
     shutdown: Shutdown,
@@ -220,6 +228,7 @@ impl Shard {
             commands: VecDeque::new(),
             to_drive: VecDeque::new(),
             to_fan_out: VecDeque::new(),
+            to_count: Vec::new(),
             counters: Counters::default(),
             errors: ErrorCounts::default(),
             commits: Latencies::default(),
@@ -227,6 +236,7 @@ impl Shard {
             session_shares: Shares::new(MAX_SESSIONS),
             join_shares: Shares::new(MAX_JOINED_SESSIONS),
             stream_shares: Shares::new(MAX_STREAMS),
+            presence_reports: Bucket::default(),
             uncommitted_bytes: 0,
             next_key: 0,
             shutdown: Shutdown::No,
@@ -260,6 +270,7 @@ impl Shard {
                 .count() as u64,
             uncommitted: self.streams.values().map(Stream::uncommitted).sum(),
             uncommitted_bytes: self.uncommitted_bytes as u64,
+            link_lag: self.streams.values().map(Stream::link_lag).max().unwrap_or(0),
         }
     }
 
@@ -316,6 +327,8 @@ impl Shard {
                 self.drive(key, now);
             } else if let Some(id) = self.to_fan_out.pop_front() {
                 self.fan_out(id, now);
+            } else if let Some(id) = self.to_count.pop() {
+                self.plan_presence(id, now);
             } else {
                 return None;
             }
@@ -368,7 +381,8 @@ impl Shard {
             Answer::Producer(producer, result) => self.producer_found(ticket.stream, producer, result, now),
             Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
             Answer::Inbox(result) => self.fetched(ticket.stream, result, now),
-            Answer::Released => {}
+            Answer::PresenceTaken => self.presence_reported(ticket.stream, now),
+            Answer::Released => self.resigned(ticket.stream),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::core::edge_requests::Ticket;
 use crate::core::fan::{Fan, Standing};
 use crate::core::leadership::Leadership;
 use crate::core::link::{Downstream, Following, LinkPeer};
+use crate::core::presence::StreamPresence;
 use crate::core::retry::Retry;
 use crate::core::send_queue::View;
 use crate::core::session::SessionKey;
@@ -78,6 +79,16 @@ impl Role {
     }
 }
 
+/// Whether a leader that shuts down has given the stream back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Resignation {
+    #[default]
+    None,
+    /// The edge is being told.
+    Asked,
+    Done,
+}
+
 /// A stream, from the first session that names it.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -95,8 +106,11 @@ pub(crate) struct Stream {
     /// The incarnation that the epoch is acquired as, if it is not the relay's own.
     pub fresh: Option<Incarnation>,
     pub acquire_epoch: Retry,
+    pub resignation: Resignation,
     /// Since when nobody uses it.
     pub idle_since: Option<Instant>,
+    /// Who is there.
+    pub presence: StreamPresence,
     /// The earliest entry in the shard's timers.
     pub scheduled: Option<Instant>,
     /// Whether it is queued to be fanned out.
@@ -116,7 +130,9 @@ impl Stream {
             lost: None,
             fresh: None,
             acquire_epoch: Retry::default(),
+            resignation: Resignation::default(),
             idle_since: None,
+            presence: StreamPresence::default(),
             scheduled: None,
             queued: false,
         }
@@ -130,6 +146,15 @@ impl Stream {
     /// Messages that this shard has to commit.
     pub(crate) fn uncommitted(&self) -> u64 {
         self.role.leader().map_or(0, Leadership::uncommitted)
+    }
+
+    /// Messages that the follower which is furthest behind was not sent yet.
+    pub(crate) fn link_lag(&self) -> u64 {
+        let Some(view) = self.role.view() else {
+            return 0;
+        };
+        let links = self.downstreams.values();
+        links.map(|link| link.lag(view.replay.end())).max().unwrap_or(0)
     }
 
     /// Whether all that was accepted from its sessions is committed.
@@ -152,6 +177,7 @@ impl Stream {
             .into_iter()
             .chain(dropped)
             .chain(self.acquire_epoch.at())
+            .chain(self.presence.due())
             .min()
     }
 }

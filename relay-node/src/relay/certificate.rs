@@ -1,7 +1,7 @@
-//! The relay's long-lived DTLS certificate.
+//! The relay's long-lived certificates: of DTLS, and of links to other relays.
 //!
-//! The edge writes its fingerprint into answers before the client ever reaches us, so it must stay the same as
-//! long as any such answer may be used: it is kept on disk, readable by the relay alone.
+//! The edge hands their fingerprints out before a client or a relay ever reaches us, so they must stay the same as
+//! long as any such answer may be used: they are kept on disk, readable by the relay alone.
 
 use anyhow::{Context, Result};
 use std::fs;
@@ -10,12 +10,18 @@ use std::path::Path;
 use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::webrtc::format_fingerprint;
 
-const CERTIFICATE_FILE: &str = "certificate.der";
-const KEY_FILE: &str = "key.der";
+/// The names of a certificate's file and of its key's.
+pub(crate) type Files = (&'static str, &'static str);
 
-/// Reads the certificate from `folder`, or makes one and keeps it there.
-pub(crate) fn load_or_make(folder: &Path, crypto: &CryptoProvider) -> Result<DtlsCert> {
-    let (certificate_path, key_path) = (folder.join(CERTIFICATE_FILE), folder.join(KEY_FILE));
+/// The files of the DTLS certificate.
+pub(crate) const DTLS_FILES: Files = ("certificate.der", "key.der");
+
+/// The files of the link certificate.
+pub(crate) const LINK_FILES: Files = ("link-certificate.der", "link-key.der");
+
+/// Reads a certificate from `folder`, or makes one and keeps it there.
+pub(crate) fn load_or_make(folder: &Path, files: Files, crypto: &CryptoProvider) -> Result<DtlsCert> {
+    let (certificate_path, key_path) = (folder.join(files.0), folder.join(files.1));
     if certificate_path.exists() && key_path.exists() {
         return Ok(DtlsCert {
             certificate: read(&certificate_path)?,
@@ -71,13 +77,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let crypto = str0m::crypto::from_feature_flags();
         let state = folder.path().join("state");
-        let first = load_or_make(&state, &crypto).unwrap();
-        let second = load_or_make(&state, &crypto).unwrap();
-        assert_eq!(fingerprint(&first, &crypto), fingerprint(&second, &crypto));
+        let load = |files| fingerprint(&load_or_make(&state, files, &crypto).unwrap(), &crypto);
+        assert_eq!(load(DTLS_FILES), load(DTLS_FILES));
+        assert_ne!(load(DTLS_FILES), load(LINK_FILES), "each has a key of its own");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = fs::metadata(state.join(KEY_FILE)).unwrap().permissions().mode();
+            let mode = fs::metadata(state.join(DTLS_FILES.1))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }

@@ -7,19 +7,20 @@
 use crate::core::{Answer, EdgeError, Request, Ticket};
 use crate::error_text::with_causes;
 use crate::random::random_seed;
-use crate::relay::bundle_support::BundleSupport;
 use crate::relay::edge_status::EdgeStatus;
+use crate::relay::feature_support::FeatureSupport;
 use bytes::Bytes;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use streamchain_protocol::auth::RelayKey;
-use streamchain_protocol::ids::{Incarnation, RelayId, ShortId};
+use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, ShortId};
 use streamchain_protocol::wire::decode_records;
 use streamchain_protocol::wire::{
-    AcquireEpoch, Bundle, BundleAnswer, Committed, ProducerKey, Registration, Renewed, problem,
+    AcquireEpoch, Acquired, Bundle, BundleAnswer, Committed, Presence, ProducerKey, Registration, Renewed,
+    problem,
 };
 use tracing::{debug, info};
 
@@ -46,8 +47,11 @@ pub struct EdgeClient {
     base: String,
     bearer: String,
     incarnation: Incarnation,
+    /// Whether the relay can follow others.
+    follows: bool,
     status: Arc<EdgeStatus>,
-    bundle_support: Arc<BundleSupport>,
+    bundle_support: Arc<FeatureSupport>,
+    presence_support: Arc<FeatureSupport>,
 }
 
 /// The part of a problem document (RFC 9457) that is read.
@@ -101,9 +105,16 @@ impl EdgeClient {
             base: format!("{}/v1/relays/{relay}", edge.trim_end_matches('/')),
             bearer: key.uplink_bearer(relay),
             incarnation,
+            follows: false,
             status: Arc::default(),
             bundle_support: Arc::default(),
+            presence_support: Arc::default(),
         })
+    }
+
+    /// The same for a relay that can follow others, or not.
+    pub(super) fn following(self, follows: bool) -> Self {
+        Self { follows, ..self }
     }
 
     /// How the edge answers, for the metrics.
@@ -112,7 +123,7 @@ impl EdgeClient {
     }
 
     /// Whether the edge takes bundles, as far as it is known.
-    pub(super) fn bundle_support(&self) -> &BundleSupport {
+    pub(super) fn bundle_support(&self) -> &FeatureSupport {
         &self.bundle_support
     }
 
@@ -135,9 +146,7 @@ impl EdgeClient {
     pub(super) async fn send(&self, ticket: Ticket, request: Request) -> Answer {
         let stream = format!("/streams/{}", ticket.stream);
         match request {
-            Request::AcquireEpoch { fresh, lost: _ } => {
-                Answer::AcquireEpoch(self.acquire_epoch(stream, fresh).await)
-            }
+            Request::AcquireEpoch { fresh, lost } => self.acquire_epoch(stream, fresh, lost).await,
             Request::Producer { epoch, lookup } => {
                 let ProducerKey { author, id } = lookup.producer;
                 let key = lookup
@@ -162,6 +171,11 @@ impl EdgeClient {
                 let records = |body: &[u8]| decode_records(body).map_err(unreadable);
                 Answer::Inbox(self.exchange_whole(Call::new(Method::GET, path), records).await)
             }
+            Request::Presence { epoch, presence } => {
+                self.report_presence(format!("{stream}/presence?epoch={epoch}"), &presence)
+                    .await;
+                Answer::PresenceTaken
+            }
             Request::Release { epoch } => {
                 let path = format!("{stream}?epoch={epoch}");
                 // Nothing depends on it: an epoch that is not released ends when another relay acquires one.
@@ -169,6 +183,20 @@ impl EdgeClient {
                     .exchange_whole(Call::new(Method::DELETE, path), nothing)
                     .await;
                 Answer::Released
+            }
+        }
+    }
+
+    /// Reports who is at a stream. Nothing depends on it: that the relay leads no more, it learns from its batches.
+    async fn report_presence(&self, path: String, presence: &Presence) {
+        let now = Instant::now();
+        if let Ok(call) = Call::json(Method::PUT, path, presence)
+            && self.presence_support.is_likely(now)
+        {
+            let known = self.exchange_whole(call, nothing).await;
+            // An edge of the version before has no such resource, and one with too much to do is spared it.
+            if known.is_err_and(|error| !matches!(error, EdgeError::NotLeader(_))) {
+                self.presence_support.handle_refusal(now);
             }
         }
     }
@@ -221,20 +249,23 @@ impl EdgeClient {
         committed
     }
 
-    async fn acquire_epoch<T: DeserializeOwned>(
-        &self,
-        stream: String,
-        fresh: Option<Incarnation>,
-    ) -> Result<T, EdgeError> {
+    async fn acquire_epoch(&self, stream: String, fresh: Option<Incarnation>, lost: Option<Epoch>) -> Answer {
         let incarnation = fresh.unwrap_or(self.incarnation);
         let asked = AcquireEpoch {
             incarnation,
             groups: true,
-            follows: false,
-            lost: None,
+            follows: self.follows,
+            lost,
         };
-        let call = Call::json(Method::PUT, stream, &asked)?;
-        self.exchange_whole(call, json).await
+        let call = match Call::json(Method::PUT, stream, &asked) {
+            Ok(call) => call,
+            Err(error) => return Answer::AcquireEpoch(Err(error)),
+        };
+        match self.exchange_whole(call, json).await {
+            Ok(Acquired::Leads(grant)) => Answer::AcquireEpoch(Ok(grant)),
+            Ok(Acquired::Follows { follow }) => Answer::Follow(Box::new(follow)),
+            Err(error) => Answer::AcquireEpoch(Err(error)),
+        }
     }
 
     /// Sends a request and reads the whole body of its answer, which must be one of success.
@@ -342,7 +373,9 @@ fn refusal(status: StatusCode, problem: Problem) -> EdgeError {
     match (status.as_u16(), slug) {
         (401 | 403, _) => EdgeError::Unauthorized(status.as_u16()),
         (404, "no-such-stream") => EdgeError::NoSuchStream,
-        (409, problem::STALE_EPOCH | problem::NOT_LEADER) => EdgeError::NotLeader(detail()),
+        (409, problem::STALE_EPOCH | problem::NOT_LEADER | problem::UNREACHABLE) => {
+            EdgeError::NotLeader(detail())
+        }
         (404 | 408 | 429 | 500.., _) => EdgeError::Unavailable(detail()),
         _ => EdgeError::Refused(detail()),
     }
@@ -361,6 +394,10 @@ mod tests {
     fn what_may_succeed_later_is_sent_again() {
         assert!(matches!(refused(409, "stale-epoch"), EdgeError::NotLeader(_)));
         assert!(matches!(refused(409, "not-owner"), EdgeError::NotLeader(_)));
+        assert!(matches!(
+            refused(409, "leader-unreachable"),
+            EdgeError::NotLeader(_)
+        ));
         assert!(matches!(refused(409, "gap"), EdgeError::Refused(_)));
         assert!(matches!(refused(409, "producer-conflict"), EdgeError::Refused(_)));
         assert!(matches!(refused(409, "unknown-author"), EdgeError::Refused(_)));

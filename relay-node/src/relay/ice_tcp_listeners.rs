@@ -63,8 +63,16 @@ mod tests {
         TurnArgs::default()
     }
 
+    /// A UDP socket at a port whose TCP port nobody has: neither another test nor a connection that was closed just now.
+    fn udp_socket() -> UdpSocket {
+        let sockets = std::iter::repeat_with(|| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let is_free = |socket: &UdpSocket| TcpListener::bind(socket.local_addr().unwrap()).is_ok();
+        // As many as that are not all taken.
+        sockets.take(100).find(is_free).unwrap()
+    }
+
     fn bound() -> (Vec<Vec<UdpSocket>>, Vec<Shard>) {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = udp_socket();
         let port = socket.local_addr().unwrap().port();
         let of = |address: [u8; 4]| Candidate {
             transport: Transport::Udp,
@@ -98,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_relay_of_many_addresses_announces_tcp_too() {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = udp_socket();
         let advertise: Vec<IpAddr> = (1..=9).map(|host| IpAddr::from([192, 0, 2, host])).collect();
         let sockets = vec![vec![socket]];
         let candidates = of_sockets(&sockets[0], &advertise).unwrap();

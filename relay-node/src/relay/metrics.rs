@@ -113,6 +113,7 @@ mod tests {
             shards: vec![watch::channel(report()).1],
             turn: None,
             edge: Arc::default(),
+            links: None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::core::limits::{
     STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
 };
 use crate::core::{Rate, Rates};
+use crate::relay::links::options::LinkArgs;
 use crate::turn::options::TurnArgs;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -65,6 +66,10 @@ pub struct RunArgs {
     /// Region of this relay, shown in the app and used to choose a relay near the client
     #[arg(long, env = "STREAMCHAIN_REGION", default_value = "")]
     pub region: String,
+    /// Sessions that this relay has room for: beyond them, clients are sent to other relays that serve the stream or can
+    /// [default: 20000 for each thread]
+    #[arg(long, env = "STREAMCHAIN_CAPACITY", value_name = "N")]
+    pub capacity: Option<u64>,
     /// How long a batch of messages stays open before it is sent to the edge, in milliseconds
     #[arg(long, env = "STREAMCHAIN_COMMIT_INTERVAL_MS", default_value_t = COMMIT_INTERVAL_MS, value_name = "MS")]
     pub commit_interval_ms: u64,
@@ -100,6 +105,9 @@ pub struct RunArgs {
     /// The rate limits.
     #[command(flatten)]
     pub rates: RateArgs,
+    /// Links to other relays.
+    #[command(flatten)]
+    pub links: LinkArgs,
     /// ICE-TCP and TURN.
     #[command(flatten)]
     pub turn: TurnArgs,

@@ -5,7 +5,9 @@
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::{Answer, Command, LinkMessage, LinkPeer, Load, Now, Path, Request, Shard, Ticket};
 use crate::relay::bundles::{deliver, next_parcel};
+use crate::relay::clock::now;
 use crate::relay::edge_client::EdgeClient;
+use crate::relay::links::RelayLinks;
 use crate::relay::shard_links::ShardLinks;
 use crate::transport::packet::IngressPacket;
 use crate::transport::packet::is_relayed;
@@ -16,13 +18,12 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use streamchain_protocol::ids::ShortId;
-use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Notice;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
 /// Most requests of a shard to the edge at a time; the rest wait.
 const MAX_REQUESTS: usize = 64;
@@ -64,15 +65,6 @@ pub struct Report {
     pub gone: bool,
 }
 
-/// Reads both clocks.
-pub fn now() -> Now {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now {
-        instant: Instant::now(),
-        unix: UnixMs(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)),
-    }
-}
-
 /// A shard with its sockets and its edge client.
 pub struct ShardThread {
     shard: Shard,
@@ -81,6 +73,7 @@ pub struct ShardThread {
     ingress_packets: Vec<IngressPacket>,
     links: ShardLinks,
     linked: Vec<(usize, LinkMessage)>,
+    relay_links: RelayLinks,
     edge_client: EdgeClient,
     orders: mpsc::Receiver<Order>,
     reports: watch::Sender<Report>,
@@ -98,6 +91,7 @@ enum Wake {
     Readable(io::Result<usize>),
     Ingress,
     Linked,
+    RelayLinked,
     Answer(Ticket, Answer),
     Order(Option<Order>),
     Time,
@@ -122,6 +116,7 @@ impl ShardThread {
             ingress_packets: Vec::new(),
             links,
             linked: Vec::new(),
+            relay_links: RelayLinks::none(),
             edge_client,
             orders,
             reports,
@@ -133,6 +128,11 @@ impl ShardThread {
             shipping: false,
             leaving: false,
         }
+    }
+
+    /// The same with links to other relays.
+    pub(crate) fn with_relay_links(self, relay_links: RelayLinks) -> Self {
+        Self { relay_links, ..self }
     }
 
     /// Runs until every session has ended after [`Order::Goodbye`], or the supervisor is gone.
@@ -149,6 +149,7 @@ impl ShardThread {
                 Wake::Readable(ready) => self.read(ready?)?,
                 Wake::Ingress => self.read_ingress(),
                 Wake::Linked => self.read_links(),
+                Wake::RelayLinked => self.read_relay_links(),
                 Wake::Answer(ticket, answer) => self.take_answers(ticket, answer),
                 Wake::Order(Some(order)) => self.take_order(order),
                 Wake::Order(None) => return Ok(()),
@@ -182,6 +183,10 @@ impl ShardThread {
         for (shard, message) in self.linked.drain(..) {
             self.shard.handle_link(LinkPeer::Shard(shard), message, now);
         }
+    }
+
+    fn read_relay_links(&mut self) {
+        self.relay_links.hand_over(&mut self.shard, now());
     }
 
     /// Takes all answers that are there, so that what follows from them goes to the edge together.
@@ -231,12 +236,9 @@ impl ShardThread {
                 }
                 Command::Ask(ticket, request) => self.waiting.push_back((ticket, request)),
                 Command::Link(LinkPeer::Shard(shard), message) => self.links.send(shard, message),
-                Command::Dial(number, grant) => {
-                    debug!(leader = %grant.leader, "this relay has no links to others");
-                    self.shard.handle_link_lost(LinkPeer::Relay(number), now);
-                }
-                Command::Link(LinkPeer::Relay(_), message) => {
-                    debug!(stream = %message.stream(), "a frame for a relay that has no link");
+                Command::Dial(number, grant) => self.relay_links.dial(&mut self.shard, number, grant, now),
+                Command::Link(LinkPeer::Relay(number), message) => {
+                    self.relay_links.send(&mut self.shard, number, message, now);
                 }
                 Command::StreamLost(stream, reason) => warn!(%stream, %reason, "lost the stream's epoch"),
             }
@@ -295,6 +297,7 @@ impl ShardThread {
             ready = readable => Wake::Readable(ready),
             () = self.ingress.take(&mut self.ingress_packets) => Wake::Ingress,
             () = self.links.take(&mut self.linked) => Wake::Linked,
+            () = self.relay_links.wait() => Wake::RelayLinked,
             Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
             Some(done) = self.requests.join_next() => {
                 if let Err(failed) = done {

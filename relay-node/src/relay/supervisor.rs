@@ -3,18 +3,21 @@
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
+use crate::core::limits::MAX_SESSIONS;
 use crate::core::peer_connection::SessionConfig;
 use crate::core::retry::Backoff;
 use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
 use crate::random::{random, random_seed};
 use crate::relay::addresses;
-use crate::relay::certificate;
+use crate::relay::certificate::{self, DTLS_FILES, LINK_FILES};
+use crate::relay::clock::now;
 use crate::relay::edge_client::EdgeClient;
 use crate::relay::ice_tcp_listeners::open_ice_tcp;
+use crate::relay::links::{Endpoint, EndpointConfig, LinkStatus, RelayLinks, Times};
 use crate::relay::metrics::{self, Sources};
 use crate::relay::options::RunArgs;
 use crate::relay::shard_links::ShardLinks;
-use crate::relay::shard_thread::{Order, Report, ShardThread, now};
+use crate::relay::shard_thread::{Order, Report, ShardThread};
 use crate::transport::tcp_ingress::TcpIngressSetup;
 use crate::transport::udp::Socket;
 use crate::turn::setup;
@@ -62,7 +65,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let shards = args.shard_count()?;
     let metrics = args.metrics_listen.map(metrics::bind).transpose()?;
     let crypto = Arc::new(crypto_provider());
-    let certificate = certificate::load_or_make(&args.state, &crypto)?;
+    let certificate = certificate::load_or_make(&args.state, DTLS_FILES, &crypto)?;
+    let link_certificate = certificate::load_or_make(&args.state, LINK_FILES, &crypto)?;
+    let link_fingerprint = certificate::fingerprint(&link_certificate, &crypto);
+    let (link_socket, reach) = args.links.open(&args.advertise, &link_fingerprint)?.unzip();
     let (sockets, mut registered) = bind_shards(args, shards)?;
     let mut ingress = open_ice_tcp(&sockets, &mut registered, &args.turn);
     let (turn, turn_reports) = setup::start(
@@ -75,6 +81,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     )?;
     let incarnation = Incarnation(random()?);
     let edge_client = EdgeClient::new(&args.edge, &args.id, &key, incarnation).context("--edge")?;
+    let edge_client = edge_client.following(reach.is_some());
     let registration = Registration {
         incarnation,
         fingerprint: certificate::fingerprint(&certificate, &crypto),
@@ -87,9 +94,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         session_ends: true,
         reads_rounds: true,
         spreads: true,
-        mesh: None,
-        location: None,
-        capacity: None,
+        mesh: reach,
+        location: args.links.location,
+        capacity: Some(args.capacity.unwrap_or((shards * MAX_SESSIONS) as u64)),
         joins: true,
         key: None,
     };
@@ -99,20 +106,36 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         certificate,
         crypto,
         shards,
+        follows: link_socket.is_some(),
         rates: args.rates.rates(),
         uncommitted_bytes: usize::from(args.unstored_mib) * 1024 * 1024,
     };
     let interval = Duration::from_millis(args.commit_interval_ms);
-    let running = start.all(sockets, ingress, &edge_client, interval)?;
+    let (relay_links, queues) = RelayLinks::of_shards(shards);
+    let running = start.all((sockets, ingress, relay_links), &edge_client, interval)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let link_status = Arc::new(LinkStatus::default());
+    let endpoint = link_socket.map(|socket| {
+        let _in_runtime = runtime.enter();
+        Endpoint::start(EndpointConfig {
+            socket,
+            certificate: link_certificate,
+            key: key.link_key(),
+            queues,
+            times: Times::default(),
+            status: Arc::clone(&link_status),
+        })
+    });
+    let endpoint = endpoint.transpose()?;
     if let Some(listener) = metrics {
         let shards = running.iter().map(|shard| shard.report.clone()).collect();
         let sources = Sources {
             shards,
             turn: turn_reports,
             edge: edge_client.status(),
+            links: endpoint.is_some().then(|| Arc::clone(&link_status)),
         };
         runtime.spawn(metrics::serve(listener, sources));
     }
@@ -121,6 +144,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         registration,
         shards: running,
         edge: args.edge.clone(),
+        endpoint,
     };
     runtime.block_on(control.run())
 }
@@ -160,6 +184,7 @@ struct Start {
     certificate: DtlsCert,
     crypto: Arc<CryptoProvider>,
     shards: usize,
+    follows: bool,
     rates: Rates,
     uncommitted_bytes: usize,
 }
@@ -169,29 +194,36 @@ struct Ways {
     sockets: Vec<UdpSocket>,
     ingress: TcpIngressSetup,
     links: ShardLinks,
+    relay_links: RelayLinks,
 }
+
+/// The same of all shards, but for their links to each other.
+type AllWays = (Vec<Vec<UdpSocket>>, Vec<TcpIngressSetup>, Vec<RelayLinks>);
 
 impl Start {
     /// Starts all shards, each with its sockets and its queues to the others.
     fn all(
         &self,
-        sockets: Vec<Vec<UdpSocket>>,
-        ingress: Vec<TcpIngressSetup>,
+        (sockets, ingress, relay_links): AllWays,
         edge_client: &EdgeClient,
         interval: Duration,
     ) -> Result<Vec<Running>> {
         let parts = sockets
             .into_iter()
             .zip(ingress)
-            .zip(ShardLinks::between(self.shards));
-        let running = parts.enumerate().map(|(index, ((sockets, ingress), links))| {
-            let ways = Ways {
-                sockets,
-                ingress,
-                links,
-            };
-            self.shard(index, ways, edge_client.clone(), interval)
-        });
+            .zip(ShardLinks::between(self.shards))
+            .zip(relay_links);
+        let running = parts
+            .enumerate()
+            .map(|(index, (((sockets, ingress), links), relay_links))| {
+                let ways = Ways {
+                    sockets,
+                    ingress,
+                    links,
+                    relay_links,
+                };
+                self.shard(index, ways, edge_client.clone(), interval)
+            });
         running.collect()
     }
 
@@ -206,6 +238,7 @@ impl Start {
             sockets: bound,
             ingress,
             links,
+            relay_links,
         } = ways;
         let shard = Shard::new(ShardConfig {
             keys: self.keys.clone(),
@@ -215,7 +248,7 @@ impl Start {
             },
             index,
             shards: self.shards,
-            follows: false,
+            follows: self.follows,
             commit_interval: interval,
             seed: u64::from_ne_bytes(random()?),
             memory: Memory {
@@ -246,6 +279,7 @@ impl Start {
                         inbox,
                         reports,
                     )
+                    .with_relay_links(relay_links)
                     .run()
                     .await
                 });
@@ -267,6 +301,8 @@ struct Control {
     registration: Registration,
     shards: Vec<Running>,
     edge: String,
+    /// Links to other relays.
+    endpoint: Option<Endpoint>,
 }
 
 impl Control {
@@ -401,6 +437,9 @@ impl Control {
         self.order(|| Order::Goodbye).await;
         for shard in &mut self.shards {
             let _ = timeout(GOODBYE_TIMEOUT, shard.report.wait_for(|report| report.gone)).await;
+        }
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.close().await;
         }
         let counters = self
             .shards

@@ -8,7 +8,7 @@ use streamchain_protocol::ids::{Epoch, Incarnation, Seq, ShortId, StreamId};
 use streamchain_protocol::signed::{GroupWalker, ProducerChain, PublicKey, Walked};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::{
-    Batch, Committed, EpochGrant, KeyState, ProducerKey, ProducerState, Record, Withdrawal,
+    Batch, Committed, EpochGrant, KeyState, Presence, ProducerKey, ProducerState, Record, Withdrawal,
 };
 
 /// How the next request fails.
@@ -48,6 +48,8 @@ pub struct Edge {
     pub signed: Option<Signed>,
     /// What the answers to batches name from now on.
     pub withdrawn: Vec<Withdrawal>,
+    /// What was reported of who is at the stream.
+    pub presence: Vec<Presence>,
 }
 
 /// The whole id of a stream.
@@ -138,6 +140,12 @@ impl Edge {
             Request::Release { .. } => {
                 self.is_released = true;
                 Some(Answer::Released)
+            }
+            Request::Presence { epoch, presence } => {
+                if epoch == Epoch(self.epoch) && !self.is_elsewhere {
+                    self.presence.push(presence.as_ref().clone());
+                }
+                Some(Answer::PresenceTaken)
             }
             Request::Batch { body } => {
                 self.batches += 1;

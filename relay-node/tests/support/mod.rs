@@ -204,6 +204,7 @@ impl Net {
             Request::Batch { .. } => Answer::Batch(Err(lost)),
             Request::Inbox { .. } => Answer::Inbox(Err(lost)),
             Request::Release { .. } => Answer::Released,
+            Request::Presence { .. } => Answer::PresenceTaken,
         };
         // Every other one was done all the same.
         if self.timed_out.is_multiple_of(2) {

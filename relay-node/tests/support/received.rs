@@ -58,6 +58,10 @@ pub fn as_text(message: &[u8]) -> Vec<String> {
                 first, count, state, ..
             }) => format!("anchored {first}+{count} {state:?}"),
             RelayFrame::Chain { block, .. } => format!("chain {block}"),
+            RelayFrame::Presence(presence) => {
+                let listed: Vec<u8> = presence.authors.iter().map(|author| author[0]).collect();
+                format!("presence {} {} {listed:?}", presence.readers, presence.publishers)
+            }
             RelayFrame::ChainState { block, state, .. } => format!("chain {block} {state:?}"),
         });
     }

@@ -60,20 +60,7 @@ pub(super) async fn deliveries(
     }
     let (start, cpu, before) = (Instant::now(), relay.cpu(), load.delivered());
     let end = start + Duration::from_secs(args.seconds);
-    while Instant::now() < end {
-        let ahead = publisher.published() - load.slowest();
-        if ahead < WINDOW && publisher.unsent() < 64 {
-            match kind {
-                Kind::Unsigned => (0..turn).for_each(|_| publisher.publish(args.payload)),
-                Kind::Signed | Kind::SignedUnasked => publisher.publish_signed(turn)?,
-            }
-            publisher.run_once().await?;
-        } else {
-            publisher
-                .run_until(Instant::now() + Duration::from_micros(200))
-                .await?;
-        }
-    }
+    publish_until(end, &mut publisher, &load, (turn, args.payload, kind)).await?;
     let (elapsed, delivered) = (start.elapsed().as_secs_f64(), load.delivered() - before);
     let busy = relay.cpu().zip(cpu).map(|(now, then)| (now - then).as_secs_f64());
     Ok(json!({
@@ -84,4 +71,28 @@ pub(super) async fn deliveries(
         "relayCpuShare": busy.map(|busy| (100.0 * busy / elapsed).round() / 100.0),
         "gaps": load.gaps(), "connectSeconds": connected.as_secs_f64(),
     }))
+}
+
+/// Publishes as much as goes through to all subscribers: so many messages of so many bytes in a turn, signed or not.
+pub(super) async fn publish_until(
+    end: Instant,
+    publisher: &mut Member,
+    load: &Load<'_>,
+    (turn, payload, kind): (usize, usize, Kind),
+) -> Result<()> {
+    while Instant::now() < end {
+        let ahead = publisher.published() - load.slowest();
+        if ahead < WINDOW && publisher.unsent() < 64 {
+            match kind {
+                Kind::Unsigned => (0..turn).for_each(|_| publisher.publish(payload)),
+                Kind::Signed | Kind::SignedUnasked => publisher.publish_signed(turn)?,
+            }
+            publisher.run_once().await?;
+        } else {
+            publisher
+                .run_until(Instant::now() + Duration::from_micros(200))
+                .await?;
+        }
+    }
+    Ok(())
 }

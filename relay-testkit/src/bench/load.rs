@@ -4,6 +4,7 @@ use super::relay::BenchRelay;
 use crate::client::{Client, Invitation};
 use crate::signing::{GroupSigner, SignedFrame, SigningKey};
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -303,6 +304,16 @@ impl<'a> Load<'a> {
 
     /// Adds subscribers and waits until they are connected.
     pub(super) async fn join(&mut self, count: usize, patience: Duration) -> Result<()> {
+        self.join_each(count, patience, |_, _| {}).await
+    }
+
+    /// The same; before each is invited, `before` is called with its number.
+    pub(super) async fn join_each(
+        &mut self,
+        count: usize,
+        patience: Duration,
+        before: impl Fn(&BenchRelay, u64),
+    ) -> Result<()> {
         let (start, mut invited) = tokio::sync::mpsc::unbounded_channel::<Invited>();
         let (delays, signatures) = (self.delays.clone(), self.signatures);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -327,7 +338,8 @@ impl<'a> Load<'a> {
                 });
             })?;
         let deadline = Instant::now() + patience;
-        for _ in 0..count {
+        for number in 0..count {
+            before(self.relay, number as u64);
             let socket =
                 std::net::UdpSocket::bind("127.0.0.1:0").context("one socket each: see ulimit -n")?;
             socket.set_nonblocking(true)?;
@@ -391,4 +403,14 @@ impl<'a> Load<'a> {
             .map(|delays| delays.clone())
             .unwrap_or_default()
     }
+}
+
+/// The middle and the end of what was measured, microseconds.
+pub(super) fn quantiles(mut delays: Vec<u64>) -> Value {
+    delays.sort_unstable();
+    let at = |part: f64| {
+        let index = ((delays.len() as f64 - 1.0) * part) as usize;
+        delays.get(index).copied().unwrap_or(0)
+    };
+    json!({ "delivered": delays.len(), "p50Micros": at(0.5), "p99Micros": at(0.99), "maxMicros": at(1.0) })
 }

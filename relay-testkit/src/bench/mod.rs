@@ -8,12 +8,13 @@
 mod fan_out;
 pub mod flood;
 mod load;
+pub mod mesh;
 mod relay;
 mod signed;
 
 use anyhow::Result;
 use fan_out::{CONNECT_TIMEOUT, Kind, deliveries};
-use load::Load;
+use load::{Load, quantiles};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -62,16 +63,9 @@ async fn latency(args: &BenchArgs) -> Result<Value> {
     publisher
         .run_until(Instant::now() + Duration::from_millis(200))
         .await?;
-    let mut delays = load.delays();
-    delays.sort_unstable();
-    let at = |part: f64| {
-        delays
-            .get(((delays.len() as f64 - 1.0) * part) as usize)
-            .copied()
-            .unwrap_or(0)
-    };
-    Ok(json!({
-        "messages": count, "delivered": delays.len(), "payload": args.payload, "rate": LATENCY_RATE,
-        "p50Micros": at(0.5), "p99Micros": at(0.99), "maxMicros": at(1.0),
-    }))
+    let mut figures = quantiles(load.delays());
+    if let Value::Object(figures) = &mut figures {
+        figures.insert("messages".into(), json!(count));
+    }
+    Ok(figures)
 }

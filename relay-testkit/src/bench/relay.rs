@@ -21,22 +21,31 @@ use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{Incarnation, RelayId, SessionId, ShortId, StreamId};
 use streamchain_protocol::webrtc::parse_fingerprint;
+use streamchain_protocol::wire::shard_of;
 use tokio::sync::{mpsc, watch};
 
 /// The stream of all clients.
 const STREAM: ShortId = ShortId([1; 20]);
 
-/// A shard in a thread of its own.
+/// One shard, in a thread of its own.
+struct RunningShard {
+    address: SocketAddr,
+    thread: Arc<std::sync::OnceLock<String>>,
+    report: watch::Receiver<Report>,
+    /// The shard runs as long as this is held.
+    _orders: mpsc::Sender<Order>,
+}
+
+/// A relay, its shards in threads of their own.
 pub struct BenchRelay {
     keys: SessionKeys,
-    address: SocketAddr,
+    shards: Vec<RunningShard>,
     fingerprint: [u8; 32],
     identity: Identity,
     sessions: Cell<u64>,
+    at_shard: Cell<usize>,
+    stream: Cell<ShortId>,
     edge: LoopbackEdge,
-    thread: Arc<std::sync::OnceLock<String>>,
-    /// The relay runs as long as this is held.
-    _orders: mpsc::Sender<Order>,
 }
 
 impl BenchRelay {
@@ -55,6 +64,11 @@ impl BenchRelay {
 
     /// Starts an edge, and a relay of one shard that holds clients to these rates.
     pub async fn start_with(rates: Rates) -> Result<Self> {
+        Self::start_shards(1, rates).await
+    }
+
+    /// Starts an edge, and a relay of so many shards that holds clients to these rates.
+    pub async fn start_shards(shards: usize, rates: Rates) -> Result<Self> {
         let relay: RelayId = "bench".parse()?;
         let key = RelayKey::from_hex(&"5b".repeat(32))?;
         let edge = LoopbackEdge::start(&relay, &key).await?;
@@ -63,22 +77,122 @@ impl BenchRelay {
         let fingerprint = parse_fingerprint(&certificate::fingerprint(&certificate, &crypto));
         let identity = Identity::new(certificate::make(&crypto)?, crypto.clone());
         let edge_client = EdgeClient::new(&edge.url(), &relay, &key, Incarnation([1; 8]))?;
-        let shard = Shard::new(ShardConfig {
+        let config = |index| ShardConfig {
             keys: key.session_keys(),
-            session: SessionConfig { certificate, crypto },
-            index: 0,
-            shards: 1,
+            session: SessionConfig {
+                certificate: certificate.clone(),
+                crypto: crypto.clone(),
+            },
+            index,
+            shards,
             follows: false,
             commit_interval: Duration::from_millis(50),
-            seed: 1,
+            seed: 1 + index as u64,
             memory: Memory::default(),
             rates,
-        });
+        };
+        let links = ShardLinks::between(shards);
+        let running = links
+            .into_iter()
+            .enumerate()
+            .map(|(index, links)| RunningShard::start(config(index), links, edge_client.clone()));
+        Ok(Self {
+            keys: key.session_keys(),
+            shards: running.collect::<Result<_>>()?,
+            fingerprint: fingerprint.context("the certificate has no fingerprint")?,
+            identity,
+            sessions: Cell::new(0),
+            at_shard: Cell::new(0),
+            stream: Cell::new(STREAM),
+            edge,
+        })
+    }
+
+    /// The shard that has the stream of all clients from the edge; the others follow it.
+    pub fn home(&self) -> usize {
+        shard_of(STREAM, self.shards.len())
+    }
+
+    /// Clients that are invited from now on are at this shard.
+    pub fn invite_to(&self, shard: usize) {
+        self.at_shard.set(shard);
+    }
+
+    /// Clients that are invited from now on are on a stream of this number, whose home is the same shard as that of the usual one.
+    pub fn invite_on(&self, number: u64) {
+        let mut id = STREAM;
+        id.0[12..].copy_from_slice(&number.to_be_bytes());
+        self.stream.set(id);
+    }
+
+    /// How many messages are stored.
+    pub fn stored(&self) -> u64 {
+        self.edge.kept().heads.values().sum()
+    }
+
+    /// What the edge answers a client at `local`, and the certificate that the client must have.
+    pub fn invite(&self, local: SocketAddr) -> (Identity, Invitation) {
+        self.sessions.set(self.sessions.get() + 1);
+        let unreachable = SocketAddr::from(([127, 0, 0, 1], 0));
+        let relay = self.shards.get(self.at_shard.get());
+        let relay = relay.map_or(unreachable, |shard| shard.address);
+        let token = SessionToken {
+            rights: SessionRights::ALL,
+            expires: now().unix.to_sec().plus_s(60),
+            session: SessionId(self.sessions.get().to_be_bytes()),
+            stream: self.stream.get(),
+            author: Self::AUTHOR,
+            fingerprint: self.identity.fingerprint_hash(),
+            relay_begins: true,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
+            end: None,
+        };
+        let token = token.sign(&self.keys);
+        let invitation = Invitation {
+            password: ice_password(&token, &self.keys),
+            token,
+            fingerprint: self.fingerprint,
+            relay_begins: true,
+            relay,
+            local,
+        };
+        (self.identity.clone(), invitation)
+    }
+
+    /// Bytes of datagrams that all shards sent, as they reported last: a second ago at most.
+    pub fn bytes_out(&self) -> u64 {
+        let of_shard = |shard: &RunningShard| {
+            let counters = shard.report.borrow().counters;
+            let sent = counters.list().into_iter().find(|(name, _)| *name == "bytes_out");
+            sent.map_or(0, |(_, bytes)| bytes)
+        };
+        self.shards.iter().map(of_shard).sum()
+    }
+
+    /// CPU time of the first shard's thread so far; `None` where /proc does not say.
+    pub fn cpu(&self) -> Option<Duration> {
+        self.cpu_of(0)
+    }
+
+    /// CPU time of a shard's thread so far; `None` where /proc does not say.
+    pub fn cpu_of(&self, shard: usize) -> Option<Duration> {
+        let thread = self.shards.get(shard)?.thread.get()?;
+        let text = std::fs::read_to_string(format!("/proc/{thread}/schedstat")).ok()?;
+        text.split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+            .map(Duration::from_nanos)
+    }
+}
+
+impl RunningShard {
+    fn start(config: ShardConfig, links: ShardLinks, edge_client: EdgeClient) -> Result<Self> {
+        let shard = Shard::new(config);
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let address = socket.local_addr()?;
-        let links = ShardLinks::between(1).pop().context("one shard has its queues")?;
         let (orders, inbox) = mpsc::channel(1);
-        let (reports, _) = watch::channel(Report::default());
+        let (reports, report) = watch::channel(Report::default());
         let thread = Arc::new(std::sync::OnceLock::new());
         let named = thread.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -100,55 +214,10 @@ impl BenchRelay {
             }
         })?;
         Ok(Self {
-            keys: key.session_keys(),
             address,
-            fingerprint: fingerprint.context("the certificate has no fingerprint")?,
-            identity,
-            sessions: Cell::new(0),
-            edge,
             thread,
+            report,
             _orders: orders,
         })
-    }
-
-    /// How many messages are stored.
-    pub fn stored(&self) -> u64 {
-        self.edge.kept().heads.values().sum()
-    }
-
-    /// What the edge answers a client at `local`, and the certificate that the client must have.
-    pub fn invite(&self, local: SocketAddr) -> (Identity, Invitation) {
-        self.sessions.set(self.sessions.get() + 1);
-        let token = SessionToken {
-            rights: SessionRights::ALL,
-            expires: now().unix.to_sec().plus_s(60),
-            session: SessionId(self.sessions.get().to_be_bytes()),
-            stream: STREAM,
-            author: Self::AUTHOR,
-            fingerprint: self.identity.fingerprint_hash(),
-            relay_begins: true,
-            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
-            end: None,
-        };
-        let token = token.sign(&self.keys);
-        let invitation = Invitation {
-            password: ice_password(&token, &self.keys),
-            token,
-            fingerprint: self.fingerprint,
-            relay_begins: true,
-            relay: self.address,
-            local,
-        };
-        (self.identity.clone(), invitation)
-    }
-
-    /// CPU time of the relay's thread so far; `None` where /proc does not say.
-    pub fn cpu(&self) -> Option<Duration> {
-        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.thread.get()?)).ok()?;
-        text.split_whitespace()
-            .next()?
-            .parse()
-            .ok()
-            .map(Duration::from_nanos)
     }
 }

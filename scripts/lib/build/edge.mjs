@@ -6,7 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import { Failure } from "../console.mjs";
 import { cargoOutput, npmBin, ROOT, STATE } from "../paths.mjs";
-import { show } from "../run.mjs";
+import { runLogged, show } from "../run.mjs";
 import { edgeBindgenPath } from "../setup/cargo-tools.mjs";
 import { showCargo } from "./cargo.mjs";
 import { withoutSection } from "./wasm.mjs";
@@ -84,13 +84,25 @@ const bundle = async (folder) => {
   });
 };
 
+/** @param {string} profile */
+const cargoArguments = (profile) => ["build", "--lib", "--profile", profile, "--target", TARGET];
+
+/**
+ * Compiles the Worker of `npm start` while packages and tools are installed, which its compilation does not need. A failure is
+ * shown by `buildEdge`, which goes on from here.
+ */
+export const compileEdgeAhead = () =>
+  runLogged("edge Worker", "cargo", cargoArguments("start"), {
+    log: join(STATE, "logs", "edge-build.log"),
+    env: CARGO_ENV,
+  }).catch(() => {});
+
 /**
  * Builds the Worker; when cargo has nothing new, the steps after it are skipped too.
  * @param {{ profile?: "release" | "start" }} how `start` compiles quickly, and makes a larger module that is as correct
  */
 export const buildEdge = async ({ profile = "release" } = {}) => {
-  const cargo = ["build", "--lib", "--profile", profile, "--target", TARGET];
-  if ((await showCargo("cargo", cargo, CARGO_ENV)) !== 0) {
+  if ((await showCargo("cargo", cargoArguments(profile), CARGO_ENV)) !== 0) {
     throw new Failure("The Worker does not compile (cargo's output is above).");
   }
   if (upToDate(profile)) return;

@@ -17,14 +17,21 @@ const PARTS = {
   relay: ["relay", buildRelay],
 };
 
-/** These come first, in this order: they are quick, and the second one reads what the first one makes. @type {BuildPart[]} */
-const QUICK = [PARTS.contracts, PARTS.web];
+/** The same parts, compiled quickly rather than small and fast. @type {typeof PARTS} */
+const QUICK_PARTS = {
+  ...PARTS,
+  edge: ["edge Worker", () => buildEdge({ profile: "start" })],
+  relay: ["relay", () => buildRelay({ profile: "start" })],
+};
+
+/** These come first, in this order: they take seconds, and the second one reads what the first one makes. */
+const FIRST = /** @type {const} */ (["contracts", "web"]);
 
 /** These two don't depend on each other, and large parts of each (optimized linking, wasm-opt) use one processor only. */
-const LONG = [PARTS.edge, PARTS.relay];
+const LONG = /** @type {const} */ (["edge", "relay"]);
 
-/** What the page needs, compiled quickly. @type {BuildPart[]} */
-const FOR_THE_PAGE = [...QUICK, ["edge Worker", () => buildEdge({ profile: "start" })]];
+/** What the page needs. @type {BuildPart[]} */
+const FOR_THE_PAGE = [...FIRST.map((name) => QUICK_PARTS[name]), QUICK_PARTS.edge];
 
 /** @param {BuildPart} part @param {string} left how long it still takes, and what */
 const built = async ([name, build], left = "") => {
@@ -49,13 +56,17 @@ const sideBySide = async (parts) => {
   if (failed) throw failed.reason;
 };
 
-/** Builds these parts of what is shipped, deployed and tested. @param {readonly string[]} names */
-export const buildParts = async (names) => {
-  const chosen = Object.entries(PARTS).flatMap(([name, part]) => (names.includes(name) ? [part] : []));
-  const long = LONG.filter((part) => chosen.includes(part));
-  await oneByOne(QUICK.filter((part) => chosen.includes(part)));
+/**
+ * Builds these parts of what is shipped, deployed and tested, or, quickly, of what is tried out.
+ * @param {readonly string[]} names @param {boolean} isQuick
+ */
+export const buildParts = async (names, isQuick = false) => {
+  const parts = isQuick ? QUICK_PARTS : PARTS;
+  /** @param {readonly (keyof typeof PARTS)[]} some */
+  const chosen = (some) => some.filter((name) => names.includes(name)).map((name) => parts[name]);
+  await oneByOne(chosen(FIRST));
   // On a terminal the two progress lines would overwrite each other.
-  await (process.stdout.isTTY ? oneByOne(long) : sideBySide(long));
+  await (process.stdout.isTTY ? oneByOne(chosen(LONG)) : sideBySide(chosen(LONG)));
 };
 
 /** Builds all of it. */

@@ -14,15 +14,23 @@ export const relayPath = (profile = "relay") =>
   cargoOutput(profile, process.platform === "win32" ? "relay-node.exe" : "relay-node");
 
 /**
- * The executable `streamchain` as the tests run it: the one that `cargo test` makes for its own tests, so that nothing is
- * compiled and linked twice.
+ * The executable `streamchain`. The tests run the one that `cargo test` makes for its own tests, so that nothing is compiled and
+ * linked twice, the benches one like that of a release.
+ * @param {"debug" | "relay"} profile
  */
-export const streamchainPath = () =>
-  cargoOutput("debug", process.platform === "win32" ? "streamchain.exe" : "streamchain");
+export const streamchainPath = (profile = "debug") =>
+  cargoOutput(profile, process.platform === "win32" ? "streamchain.exe" : "streamchain");
 
 /** All tests are built, since fewer of them would be built with other features of the crates that they share. */
 export const buildStreamchain = async () => {
   if ((await showCargo("cargo", ["test", "--workspace", "--no-run"])) !== 0) {
+    throw new Failure("The command streamchain does not compile (cargo's output is above).");
+  }
+};
+
+/** What `streamchainPath("relay")` names. */
+export const buildStreamchainForBenches = async () => {
+  if ((await showCargo("cargo", ["build", "--profile", "relay", "-p", "streamchain-cli"])) !== 0) {
     throw new Failure("The command streamchain does not compile (cargo's output is above).");
   }
 };
@@ -37,8 +45,9 @@ export const buildRelayTestkit = async () => {
   }
 };
 
-export const buildRelay = async () => {
-  if ((await showCargo("cargo", ["build", "--profile", "relay", "-p", "relay-node"])) !== 0) {
+/** @param {{ profile?: "relay" | "start" }} how `start` compiles quickly */
+export const buildRelay = async ({ profile = "relay" } = {}) => {
+  if ((await showCargo("cargo", ["build", "--profile", profile, "-p", "relay-node"])) !== 0) {
     throw new Failure("The relay does not compile (cargo's output is above).");
   }
 };

@@ -40,3 +40,28 @@ export const findEngine = () => {
   }
   return null;
 };
+
+/** The commands that run a compose file by each engine. @type {Record<string, string[][]>} */
+const COMPOSE = { docker: [["docker", "compose"]], podman: [["podman-compose"], ["podman", "compose"]] };
+
+/**
+ * The command that runs compose files by this engine, or null. The variable STREAMCHAIN_COMPOSE has another one, with its options.
+ * @param {Engine} engine
+ */
+export const findCompose = (engine) => {
+  const chosen = process.env.STREAMCHAIN_COMPOSE?.split(" ").filter((word) => word !== "");
+  const candidates = chosen ? [chosen] : (COMPOSE[engine.name] ?? []);
+  /** @param {string[]} command */
+  const works = ([program = "", ...args]) => {
+    if (which(program) === null) return false;
+    const options = { env: childEnv(), timeout: PROBE_TIMEOUT_MS };
+    return spawnSync(program, [...args, "version"], options).status === 0;
+  };
+  return candidates.find(works) ?? null;
+};
+
+/** Whether this machine has an image, so that nothing is pulled. @param {Engine} engine @param {string} name */
+export const hasImage = (engine, name) => {
+  const args = [...engine.global, "image", "inspect", name];
+  return spawnSync(engine.name, args, { env: childEnv(), stdio: "ignore" }).status === 0;
+};

@@ -18,13 +18,14 @@ const allDone = async (works) => {
 /**
  * Installs what is missing and makes sure that the script runs on Node 22: call it first, and import whatever needs
  * an npm package after it.
- * @param {{ rust?: boolean, checks?: boolean, browser?: boolean }} needs the tool chains beyond npm's
+ * @param {{ rust?: boolean, checks?: boolean, browser?: boolean, beside?: () => Promise<unknown> }} needs the tool chains beyond
+ *   npm's; `beside`: what is done while they are installed, needing none of them
  */
-export const setUp = async ({ rust = true, checks = false, browser = false } = {}) => {
+export const setUp = async ({ rust = true, checks = false, browser = false, beside } = {}) => {
   if (rust) requireRust();
   if (rust) await addWasmTarget();
   // One waits for the network where the other computes.
-  await allDone([installNpmPackages(), ...(rust ? [installEdgeBindgen()] : [])]);
+  await allDone([installNpmPackages(), ...(rust ? [installEdgeBindgen()] : []), ...(beside ? [beside()] : [])]);
   if (!isWantedNode()) await continueUnderWantedNode();
   if (checks) {
     await addCheckComponents();

@@ -48,6 +48,8 @@ const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
  * @property {(relay: string, edge: string) => Promise<string>} [edgeFor] the address at which a relay finds the edge, if
  *   not the edge's own: a test's proxy
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
+ * @property {number} [shards] how many threads each relay has, each on a free port of its own; 1 unless given
+ * @property {boolean} [links] link the relays to each other, so that each serves any stream
  * @property {boolean} [metrics] have each relay serve its metrics, on a TCP port of their own
  * @property {string | undefined} [advertise] the address of this machine that other machines reach, for the relay
  * @property {string} [relay] the relay's executable, unless it is the one that is shipped
@@ -189,9 +191,12 @@ class System {
   /** @param {string} id */
   async #startRelay(id) {
     const { advertise, relayArgs = [], rateLimits } = this.options;
-    const extraArgs = [...(rateLimits ? [] : UNLIMITED_ARGS), ...(await this.#metricsArgs(id)), ...relayArgs];
+    const shards = this.options.shards ? ["--shards", `${this.options.shards}`] : [];
+    const own = [...shards, ...(await this.#metricsArgs(id)), ...(await this.#linkArgs())];
+    const extraArgs = [...(rateLimits ? [] : UNLIMITED_ARGS), ...own, ...relayArgs];
     const name = relayPartOf(id);
-    const port = id === RELAY_ID ? this.ports.relay : await freePort("udp");
+    const ownPort = id === RELAY_ID ? this.ports.relay : await freePort("udp");
+    const port = this.options.shards ? 0 : ownPort;
     this.relayPorts[id] = port;
     const edge = (await this.options.edgeFor?.(id, this.urls.edge)) ?? this.urls.edge;
     const how = { dir: this.dir, id, port, edge, master: this.master, program: this.options.relay };
@@ -206,6 +211,11 @@ class System {
     const address = `${LOCALHOST}:${await freePort("tcp")}`;
     this.relayMetrics[id] = `http://${address}/metrics`;
     return ["--metrics-listen", address];
+  }
+
+  /** @returns {Promise<string[]>} */
+  async #linkArgs() {
+    return this.options.links ? ["--link-listen", `${LOCALHOST}:${await freePort("udp")}`] : [];
   }
 
   /** @param {string} name */
@@ -226,6 +236,11 @@ class System {
     if (name === "edge") await edgeReady(part, this.urls.edge);
     const id = this.relayIds.find((relay) => relayPartOf(relay) === name);
     if (id) await relayReady(part, this.urls.edge, id);
+  }
+
+  /** The name of the part of the relay that the edge knows by this id. @param {string} id */
+  relayPartName(id) {
+    return relayPartOf(id);
   }
 
   /** The part of the relay that the edge knows by this id. @param {string} id */

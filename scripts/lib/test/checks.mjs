@@ -5,13 +5,14 @@ import { join } from "node:path";
 import { CONTRACTS, FORGE_ENV } from "../build/contracts.mjs";
 import { TREE_CHECKS } from "../check/index.mjs";
 import { workingTree } from "../check/tree.mjs";
-import { bold, dim, elapsed, green, printFailure, red } from "../console.mjs";
+import { adviceOf, bold, COLOUR_ENV, dim, elapsed, green, messageOf, printFailure, red } from "../console.mjs";
 import { NODE, npmBin, ROOT } from "../paths.mjs";
 import { show } from "../run.mjs";
 import { cargoDenyPath, cargoShearPath } from "../setup/dependency-tools.mjs";
+import { findings } from "./failures.mjs";
 
 /**
- * @typedef {import("./counts.mjs").Counts} Counts
+ * @typedef {import("./counts.mjs").Outcome} Outcome
  *
  * @typedef {object} Check
  * @property {string} name as on the command line
@@ -97,23 +98,29 @@ const FORMATTERS = [
   { name: "biome", title: "Everything else", run: () => [npmBin("biome"), "check", "--write", "."] },
 ];
 
-/** Whether a look at the tree finds nothing; prints what it finds. @param {NonNullable<Check["find"]>} find */
+/** Looks at the tree; prints what it finds and gives it back. @param {NonNullable<Check["find"]>} find */
 const look = (find) => {
   const problems = find(workingTree(ROOT));
   for (const problem of problems) console.log(`    ${problem.replaceAll("\n", "\n    ")}`);
   if (problems.length > 0) console.log(`    ${problems.length} found.`);
-  return problems.length === 0;
+  return problems.length === 0 ? null : problems.join("\n");
 };
 
-/** @param {Check} check */
-const passes = async ({ find, run, cwd = ROOT }) => {
+/** What is wrong, or null when the check passes. @param {Check} check @returns {Promise<string | null>} */
+const problemOf = async ({ find, run, cwd = ROOT }) => {
   if (find) return look(find);
   try {
     const [command = "", ...args] = run?.() ?? [];
-    return (await show(command, args, { cwd, env: FORGE_ENV })) === 0;
+    let output = "";
+    /** @param {string} text */
+    const onOutput = (text) => {
+      output += text;
+    };
+    const code = await show(command, args, { cwd, env: { ...FORGE_ENV, ...COLOUR_ENV }, onOutput });
+    return code === 0 ? null : findings(output) || `${command} ended with exit code ${code}.`;
   } catch (error) {
     printFailure(error);
-    return false;
+    return [messageOf(error), ...adviceOf(error)].join("\n");
   }
 };
 
@@ -121,21 +128,26 @@ const passes = async ({ find, run, cwd = ROOT }) => {
 const runOne = async (check) => {
   const start = Date.now();
   console.log(`  ${bold(check.name)}  ${check.title}`);
-  const passed = await passes(check);
-  const hint = !passed && check.mend ? ` (mend it: ${check.mend})` : "";
-  console.log(`  ${passed ? green("✓") : red("✗")} ${check.name} ${dim(elapsed(start))}${hint}`);
-  return passed;
+  const problem = await problemOf(check);
+  const hint = problem !== null && check.mend ? ` (mend it: ${check.mend})` : "";
+  console.log(`  ${problem === null ? green("✓") : red("✗")} ${check.name} ${dim(elapsed(start))}${hint}`);
+  return problem;
 };
 
 /**
  * Runs all of them, whatever fails.
  * @param {readonly Check[]} list
- * @returns {Promise<Counts>}
+ * @returns {Promise<Outcome>}
  */
 const runEach = async (list) => {
-  const counts = { passed: 0, failed: 0 };
-  for (const one of list) counts[(await runOne(one)) ? "passed" : "failed"] += 1;
-  return counts;
+  let passed = 0;
+  const failures = [];
+  for (const one of list) {
+    const message = await runOne(one);
+    if (message === null) passed += 1;
+    else failures.push({ test: one.name, file: "", message });
+  }
+  return { passed, failed: failures.length, failures };
 };
 
 /** @param {readonly Check[]} chosen */

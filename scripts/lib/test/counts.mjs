@@ -1,16 +1,20 @@
 // How many tests a runner says it ran: read from its own summary, so that a run without one can't pass for a success.
 
 /** @typedef {{ passed: number, failed: number }} Counts */
+/** @typedef {Counts & { failures?: import("./failures.mjs").FailedTest[] }} Outcome counts, with the failed tests where they are known */
 
-/** @param {Counts[]} counts @returns {Counts} */
+/** @param {readonly Counts[]} counts @returns {Counts} */
 const sum = (counts) =>
   counts.reduce((a, b) => ({ passed: a.passed + b.passed, failed: a.failed + b.failed }), { passed: 0, failed: 0 });
 
 const ESCAPE = String.fromCharCode(27);
 const COLOURS = new RegExp(`${ESCAPE}\\[[0-9;]*m`, "g");
 
+/** @param {string} output */
+export const withoutColours = (output) => output.replace(COLOURS, "");
+
 /** @param {string} output @param {RegExp} pattern */
-const matches = (output, pattern) => [...output.replace(COLOURS, "").matchAll(pattern)];
+const matches = (output, pattern) => [...withoutColours(output).matchAll(pattern)];
 
 /**
  * `cargo test`: one "test result:" line for each test binary and doc-test run. Ignored tests count as failed.
@@ -48,5 +52,5 @@ export const nodeCounts = (output) => {
   return { passed: figure("pass"), failed: notPassed };
 };
 
-/** Together: all runners' tests. @param {Counts[]} counts */
+/** Together: all runners' tests. @param {readonly Counts[]} counts */
 export const totalCounts = sum;

@@ -14,13 +14,13 @@ const PROGRAM = fileURLToPath(new URL("run-group.mjs", import.meta.url));
  * Runs the group `name`; its output is given back whole. A process that ends without counts counts as a failure.
  * @param {string} name
  * @param {string} program what is run: it is given the name, and sends the counts to its parent
- * @returns {Promise<{ counts: import("./counts.mjs").Counts, output: string }>}
+ * @returns {Promise<{ counts: import("./counts.mjs").Outcome, output: string }>}
  */
 export const inProcess = (name, program = PROGRAM) =>
   new Promise((resolve, reject) => {
     const start = Date.now();
     const child = fork(program, [name], { env: childEnv(), stdio: ["ignore", "pipe", "pipe", "ipc"] });
-    /** @type {import("./counts.mjs").Counts} */
+    /** @type {import("./counts.mjs").Outcome} */
     let counts = { passed: 0, failed: 1 };
     let output = "";
     for (const stream of [child.stdout, child.stderr]) {
@@ -30,7 +30,7 @@ export const inProcess = (name, program = PROGRAM) =>
       });
     }
     const heartbeat = setInterval(() => console.log(`  … ${name} (${elapsed(start)})`), HEARTBEAT_MS);
-    child.on("message", (/** @type {import("./counts.mjs").Counts} */ sent) => {
+    child.on("message", (/** @type {import("./counts.mjs").Outcome} */ sent) => {
       counts = sent;
     });
     child.on("error", reject);

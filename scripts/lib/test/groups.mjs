@@ -4,7 +4,7 @@
 import { CONTRACTS, FORGE_ENV } from "../build/contracts.mjs";
 import { buildAll } from "../build/index.mjs";
 import { buildStreamchain } from "../build/relay.mjs";
-import { printFailure } from "../console.mjs";
+import { adviceOf, messageOf, printFailure } from "../console.mjs";
 import { NODE, npmBin, ROOT } from "../paths.mjs";
 import { show } from "../run.mjs";
 import { chromiumPath } from "../setup/chromium.mjs";
@@ -13,19 +13,35 @@ import { installNetworkTools } from "../setup/network.mjs";
 import { installSchemathesis } from "../setup/schemathesis.mjs";
 import { runChecks } from "./checks.mjs";
 import { cargoCounts, forgeCounts, nodeCounts } from "./counts.mjs";
+import { cargoFailures, forgeFailures, nodeFailures, unnamedFailure } from "./failures.mjs";
 import { privateNetwork } from "./private-network.mjs";
 
 /** A single test that takes longer than this hangs. */
 const NODE_TEST_TIMEOUT_MS = 600_000;
 
 /**
+ * What reads a runner's output.
+ * @typedef {object} Reader
+ * @property {(output: string) => import("./counts.mjs").Counts} counts
+ * @property {(output: string) => import("./failures.mjs").FailedTest[]} failures
+ */
+
+/** @type {Record<"cargo" | "forge" | "node", Reader>} */
+const READERS = {
+  cargo: { counts: cargoCounts, failures: cargoFailures },
+  forge: { counts: forgeCounts, failures: forgeFailures },
+  node: { counts: nodeCounts, failures: nodeFailures },
+};
+
+/**
  * Runs a test runner; one that fails without having counted a failure (it crashed) counts as one.
- * @param {(output: string) => import("./counts.mjs").Counts} read
+ * @param {Reader} reader
  * @param {string} command
  * @param {string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} options
+ * @returns {Promise<import("./counts.mjs").Outcome>}
  */
-const counted = async (read, command, args, options = {}) => {
+const counted = async (reader, command, args, options = {}) => {
   let output = "";
   const code = await show(command, args, {
     ...options,
@@ -33,9 +49,18 @@ const counted = async (read, command, args, options = {}) => {
       output += text;
     },
   });
-  const counts = read(output);
+  const counts = reader.counts(output);
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  return counts;
+  if (counts.failed === 0) return counts;
+  const failures = reader.failures(output);
+  return { ...counts, failures: failures.length > 0 ? failures : [unnamedFailure(output)] };
+};
+
+/** What did not come to run its tests. @param {string} what @param {unknown} error @returns {import("./counts.mjs").Outcome} */
+const notRun = (what, error) => {
+  printFailure(error);
+  const message = [messageOf(error), ...adviceOf(error)].join("\n");
+  return { passed: 0, failed: 1, failures: [{ test: what, file: "", message }] };
 };
 
 /**
@@ -49,7 +74,7 @@ const nodeTests = (pattern, { command = [], env = {}, atOnce = 1 } = {}) => {
   const args = ["--test", "--test-reporter=spec", files, `--test-timeout=${NODE_TEST_TIMEOUT_MS}`];
   const usual = { NODE_OPTIONS: "--disable-warning=ExperimentalWarning", CHROMIUM_PATH: chromiumPath() ?? "" };
   const [first = NODE, ...rest] = [...command, NODE, ...args, pattern];
-  return counted(nodeCounts, first, rest, { cwd: ROOT, env: { ...usual, ...env } });
+  return counted(READERS.node, first, rest, { cwd: ROOT, env: { ...usual, ...env } });
 };
 
 /** Runs the network tests in a network of their own. Where that can't be made they fail, with what is missing. */
@@ -58,19 +83,17 @@ const networkTests = async () => {
     await installNetworkTools();
     return await nodeTests("tests/network/*.spec.ts", await privateNetwork());
   } catch (error) {
-    printFailure(error);
-    return { passed: 0, failed: 1 };
+    return notRun("the network tests", error);
   }
 };
 
-/** @param {() => Promise<unknown>} make */
+/** @param {() => Promise<unknown>} make @returns {Promise<import("./counts.mjs").Outcome>} */
 const build = async (make) => {
   try {
     await make();
     return { passed: 1, failed: 0 };
   } catch (error) {
-    printFailure(error);
-    return { passed: 0, failed: 1 };
+    return notRun("the build", error);
   }
 };
 
@@ -89,7 +112,7 @@ const cliTests = async () => {
  * @property {string} name
  * @property {string} title
  * @property {boolean} [besideOthers] whether it may run beside another one: most of its time it waits
- * @property {() => Promise<import("./counts.mjs").Counts>} run
+ * @property {() => Promise<import("./counts.mjs").Outcome>} run
  */
 
 /** @type {TestGroup[]} */
@@ -98,12 +121,12 @@ export const GROUPS = [
   {
     name: "contracts",
     title: "Contracts (forge test, gas snapshot)",
-    run: () => counted(forgeCounts, npmBin("forge"), ["test"], { cwd: CONTRACTS, env: FORGE_ENV }),
+    run: () => counted(READERS.forge, npmBin("forge"), ["test"], { cwd: CONTRACTS, env: FORGE_ENV }),
   },
   {
     name: "rust",
     title: "Rust crates (cargo test)",
-    run: () => counted(cargoCounts, "cargo", ["test", "--workspace", "--no-fail-fast"], { cwd: ROOT }),
+    run: () => counted(READERS.cargo, "cargo", ["test", "--workspace", "--no-fail-fast"], { cwd: ROOT }),
   },
   { name: "scripts", title: "Scripts (node --test)", run: () => nodeTests("tests/scripts/*.spec.ts") },
   { name: "web", title: "Web library and app (node --test)", run: () => nodeTests("web/test/*.test.ts") },

@@ -15,7 +15,7 @@ use crate::problem::{Kind, Problem};
 use crate::storage::sql;
 use alloy_primitives::Address;
 use std::cell::{Cell, RefCell};
-use streamchain_edge_core::directory::{Directory, Mail, Placed, post, post_forgotten, renew};
+use streamchain_edge_core::directory::{Directory, LeaderView, Mail, Placed, post, post_forgotten, renew};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{RelayId, ShortId};
 use streamchain_protocol::time::UnixMs;
@@ -77,10 +77,7 @@ impl Relays {
             RelaysRequest::Register(asked) => reply::<Register>(self.register(id, asked, now)),
             RelaysRequest::Goodbye(asked) => reply::<Goodbye>(self.goodbye(id, &asked)),
             RelaysRequest::ChooseRelay(asked) => reply::<ChooseRelay>(self.place(&asked, now)),
-            RelaysRequest::FindLeader(FindLeader { leader, follower }) => {
-                let directory = self.directory.borrow();
-                reply::<FindLeader>(Ok(directory.leader_view(&leader, &follower, now)))
-            }
+            RelaysRequest::FindLeader(asked) => reply::<FindLeader>(Ok(self.find_leader(&asked, now))),
             RelaysRequest::PostNotices(asked) => reply::<PostNotices>(self.post_notices(asked, now)),
             RelaysRequest::WithdrawAuthors(asked) => reply::<WithdrawAuthors>(self.withdraw(&asked, now)),
             RelaysRequest::RelayStatuses(_) => reply::<RelayStatuses>(self.statuses(now)),
@@ -88,6 +85,15 @@ impl Relays {
                 self.turn_service.renew(&self.state, &self.env, now);
                 reply::<ProviderIceServers>(Ok(self.turn_service.servers(now)))
             }
+        }
+    }
+
+    fn find_leader(&self, asked: &FindLeader, now: UnixMs) -> LeaderView {
+        let (leader, follower) = (&asked.leader, &asked.follower);
+        let mut directory = self.directory.borrow_mut();
+        match asked.lost {
+            Some(stream) => directory.leader_reported_lost(leader, follower, stream, now),
+            None => directory.leader_view(leader, follower, now),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::object::Stream;
 use crate::api::call::Encoded;
 use crate::api::relays::{FindLeader, relays_object};
-use crate::api::stream::{Acquire, Release};
+use crate::api::stream::{Acquire, Overview, Release, ReportPresence};
 use crate::clock;
 use crate::config::Config;
 use crate::problem::{Kind, Problem};
@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::time::Duration;
 use streamchain_edge_core::directory::LeaderView;
 use streamchain_edge_core::request_id::RequestId;
-use streamchain_edge_core::stream_log::{Acquiring, Asking, Follow, Refusal};
+use streamchain_edge_core::stream_log::{Acquiring, Asking, Follow, Refusal, ReportedPresence};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Acquired;
@@ -47,11 +47,11 @@ impl Stream {
                 }
                 Acquiring::Follows(follow) => return self.follow_grant(&asked.relay, follow, now),
                 Acquiring::Unreachable(relay) => return Err(Refusal::Unreachable { relay }.into()),
-                Acquiring::LookUp(leader) => view = Some(self.find_leader(id, leader, &asked.relay).await?),
+                Acquiring::LookUp(leader) => view = Some(self.find_leader(id, leader, asked).await?),
                 Acquiring::Wait(until) => {
                     self.wait_for_leader(since, until).await?;
                     view = match self.state()?.relay_leader().cloned() {
-                        Some(leader) => Some(self.find_leader(id, leader, &asked.relay).await?),
+                        Some(leader) => Some(self.find_leader(id, leader, asked).await?),
                         None => None,
                     };
                 }
@@ -65,10 +65,15 @@ impl Stream {
         &self,
         id: &RequestId,
         leader: RelayId,
-        follower: &RelayId,
+        asked: &Acquire,
     ) -> Result<LeaderView, Problem> {
-        let follower = follower.clone();
-        let asked = FindLeader { leader, follower };
+        let state = self.state()?;
+        let is_lost = asked.asked.lost == Some(state.epoch);
+        let asked = FindLeader {
+            leader,
+            follower: asked.relay.clone(),
+            lost: is_lost.then(|| state.id.short()),
+        };
         relays_object(&self.env, id)?.call(asked).await
     }
 
@@ -96,6 +101,27 @@ impl Stream {
         let key = config.relay_key(follow.leader(), follow.key).link_key();
         let follow = follow.grant(follower, &key, now);
         Ok(Encoded::of(&Acquired::Follows { follow }))
+    }
+
+    /// Takes what the leader says of who is at the stream.
+    pub(super) fn take_presence(&self, asked: ReportPresence) -> Result<(), Problem> {
+        self.step(|log| log.need_leader(&asked.relay, asked.epoch))?;
+        let reported = ReportedPresence::new(asked.presence, asked.epoch, clock::now());
+        self.presence.replace(Some(reported));
+        Ok(())
+    }
+
+    /// What the stream is, and who is there.
+    pub(super) fn overview(&self) -> Result<Overview, Problem> {
+        let state = self.state()?;
+        let reported = self.presence.borrow();
+        let presence = reported
+            .as_ref()
+            .and_then(|reported| reported.shown(&state, clock::now()));
+        Ok(Overview {
+            presence: presence.cloned(),
+            state,
+        })
     }
 
     pub(super) async fn release(&self, asked: &Release) -> Result<(), Problem> {

@@ -16,7 +16,7 @@ use streamchain_edge_core::directory::Choices;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{
-    FlushedSegments, InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
+    FlushedSegments, InboxShares, LogError, LogState, NewStream, ReportedPresence, Schedule, Step, StreamLog,
 };
 use streamchain_edge_core::webhooks::Wakening;
 use streamchain_protocol::time::UnixMs;
@@ -59,6 +59,8 @@ pub struct Stream {
     pub(super) wakening: RefCell<Wakening>,
     /// What browsers leave for each other.
     pub(super) mailboxes: RefCell<Mailboxes>,
+    /// What the leader reported of who is there.
+    pub(super) presence: RefCell<Option<ReportedPresence>>,
 }
 
 impl DurableObject for Stream {
@@ -82,6 +84,7 @@ impl DurableObject for Stream {
             committed: Cell::new(UnixMs(0)),
             wakening: RefCell::default(),
             mailboxes: RefCell::default(),
+            presence: RefCell::default(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Stream {
         match asked {
             Asked::Create(asked) => reply::<Create>(self.create_for(id, &asked).await),
             Asked::GetState(_) => reply::<GetState>(self.state()),
+            Asked::GetOverview(_) => reply::<GetOverview>(self.overview()),
             Asked::GetAccess(asked) => reply::<GetAccess>(self.access(asked.account)),
             Asked::ChangeSettings(asked) => {
                 reply::<ChangeSettings>(self.change_settings(id, &asked.change).await)
@@ -173,6 +177,7 @@ impl Stream {
             Asked::ReadSignals(asked) => reply::<ReadSignals>(self.read_signals(&asked)),
             Asked::Acquire(asked) => reply::<Acquire>(self.acquire(id, &asked).await),
             Asked::Release(asked) => reply::<Release>(self.release(&asked).await),
+            Asked::ReportPresence(asked) => reply::<ReportPresence>(self.take_presence(asked)),
             Asked::ReadInbox(asked) => reply::<ReadInbox>(self.read_inbox(&asked)),
             Asked::GetProducer(asked) => reply::<GetProducer>(self.producer(&asked)),
             Asked::Commit(asked) => reply::<Commit>(self.commit(&asked).await),

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod certificates;
 pub(crate) mod chain_events;
 pub(crate) mod packs;
+pub(crate) mod readers;
 pub(crate) mod rounds;
 pub(crate) mod runs;
 pub(crate) mod segments;

@@ -126,6 +126,69 @@ pub(crate) async fn list(
     rows(db, &query, &values, read).await
 }
 
+/// Whose streams a list of matches has, and by which names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Matching {
+    /// Whose the streams are.
+    pub owner: Address,
+    /// The least name, and one above all.
+    pub names: (String, String),
+    /// Who asks.
+    pub visible: Visible,
+}
+
+/// Which of the matching streams a page has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// Those up to a place, in the order of their names, behind this one.
+    Names {
+        /// The place.
+        mark: u64,
+        /// The name; empty at the beginning.
+        behind: &'a str,
+    },
+    /// Those behind the first place, up to the second, in the order of their places.
+    New(u64, u64),
+}
+
+/// Up to `limit` streams that match. Those that are not for whoever asks change nothing in the answer.
+pub(crate) async fn matching(
+    db: &D1Database,
+    wanted: &Matching,
+    part: Part<'_>,
+    limit: usize,
+) -> Result<Vec<StreamRow>, Error> {
+    let (account, condition) = match wanted.visible {
+        Visible::All => (String::new(), "?4 = ''"),
+        Visible::To(account) => (
+            hex::encode_prefixed(account),
+            "(read = 'public' OR owner = ?4 OR short IN (SELECT stream FROM readers WHERE account = ?4))",
+        ),
+    };
+    let (from, to, behind, condition_of_part, order) = match part {
+        Part::Names { mark, behind } => (0, mark, behind, "name > ?8", "name"),
+        // The unary plus keeps the planner at the places, of which there are few.
+        Part::New(from, to) => (from, to, "", "?8 = ''", "rowid"),
+    };
+    let owner_column = if order == "rowid" { "+owner" } else { "owner" };
+    let query = format!(
+        "SELECT {COLUMNS} FROM streams WHERE {owner_column} = ?1 AND name >= ?2 AND name < ?3 AND {condition} \
+         AND rowid > ?5 AND rowid <= ?6 AND {condition_of_part} ORDER BY {order} LIMIT ?7"
+    );
+    let owner = hex::encode_prefixed(wanted.owner);
+    let values = [
+        D1Type::Text(&owner),
+        D1Type::Text(&wanted.names.0),
+        D1Type::Text(&wanted.names.1),
+        D1Type::Text(&account),
+        number(from),
+        number(to),
+        number(limit as u64),
+        D1Type::Text(behind),
+    ];
+    rows(db, &query, &values, read).await
+}
+
 /// A stream whose payloads have an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kept {

@@ -6,6 +6,7 @@ import { copyText, el, setAttribute, setText } from "./ui/dom.ts";
 import { shortHex } from "./ui/format.ts";
 import { brandMark, icon } from "./ui/icons.ts";
 import { isStreamName, streamAddress } from "./ui/stream-name.ts";
+import { suggestions } from "./ui/suggestions.ts";
 import { themeButton } from "./ui/theme.ts";
 
 /** The header. */
@@ -16,7 +17,14 @@ export class Header {
   readonly #error = el("p", { class: "problem", id: "stream-error", role: "alert" });
   readonly #input: HTMLInputElement;
 
-  constructor(connection: StreamConnection, onTheme: () => void, newStream: HTMLElement, ...own: HTMLElement[]) {
+  /** `token` is what the edge is asked with for names of streams. */
+  constructor(
+    connection: StreamConnection,
+    token: () => string | undefined,
+    onTheme: () => void,
+    newStream: HTMLElement,
+    ...own: HTMLElement[]
+  ) {
     this.#connection = connection;
     this.#input = el("input", {
       id: "stream",
@@ -33,6 +41,7 @@ export class Header {
       { class: "join", onsubmit: (event: Event) => this.#join(event) },
       el("label", { for: "stream" }, texts.app.stream),
       this.#input,
+      suggestions(this.#input, connection, token),
       el("button", { type: "submit", testid: "join", class: "quiet" }, texts.app.join),
       this.#error,
     );

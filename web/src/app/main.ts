@@ -11,6 +11,7 @@ import { Details } from "./messages/details.ts";
 import { DirectStrip } from "./messages/direct.ts";
 import { MessageList } from "./messages/list.ts";
 import { MarksBar } from "./messages/marks-bar.ts";
+import { PresenceCount, wishesToBeSeen } from "./messages/presence.ts";
 import { MessageRun } from "./messages/run.ts";
 import { AnchorPanel } from "./panels/anchors.ts";
 import { ChainPanel } from "./panels/chain.ts";
@@ -59,6 +60,7 @@ class App {
   readonly #path: PathPanel;
   readonly #banners: Banners;
   readonly #marks = new MarksBar();
+  readonly #presence: PresenceCount;
   readonly #system: SystemPanel;
   readonly #empty = el(
     "div",
@@ -76,6 +78,7 @@ class App {
     this.#connection = connection;
     this.#memory = memory;
     this.#details = new Details(connection);
+    this.#presence = new PresenceCount(connection);
     this.#banners = new Banners(connection, () => this.#showPath());
     this.#list = new MessageList({
       run: this.#run,
@@ -113,7 +116,13 @@ class App {
     const messages = el(
       "section",
       { class: "messages", "data-view": "messages", "aria-labelledby": "messages-title" },
-      el("div", { class: "head" }, el("h1", { id: "messages-title" }, texts.messages.title), this.#marks.element),
+      el(
+        "div",
+        { class: "head" },
+        el("h1", { id: "messages-title" }, texts.messages.title),
+        this.#presence.element,
+        this.#marks.element,
+      ),
       el("div", { class: "list-notes" }, this.#loading, this.#empty),
       this.#list.element,
       new DirectStrip(this.#connection).element,
@@ -123,7 +132,14 @@ class App {
     const account = new AccountMenu(this.#connection, this.#memory);
     const manage = new Manage(this.#connection, this.#memory);
     const redraw = () => this.#latency.redraw();
-    const header = new Header(this.#connection, redraw, made.button, manage.button, account.button);
+    const header = new Header(
+      this.#connection,
+      () => this.#memory.token,
+      redraw,
+      made.button,
+      manage.button,
+      account.button,
+    );
     document.body.replaceChildren(
       el("a", { class: "skip", href: "#composer" }, texts.app.skip),
       header.element,
@@ -325,7 +341,13 @@ async function start(): Promise<void> {
   document.documentElement.lang = texts.locale;
   const memory = await restoreAccount({ origin: location.origin, onRefused: () => location.reload() });
   const token = accountToken(memory, location.origin);
-  const connection = lib.connect({ stream, signatures: true, ...(token === undefined ? {} : { token }) });
+  const connection = lib.connect({
+    stream,
+    signatures: true,
+    presence: true,
+    seen: wishesToBeSeen(),
+    ...(token === undefined ? {} : { token }),
+  });
   const app = new App(connection, memory);
   window.streamchain = { connection, lib, messages: () => app.messages() };
   addEventListener("pagehide", () => connection.close());

@@ -34,6 +34,15 @@ export {
 } from "./chain/wallet.ts";
 export type { AuthorCheck } from "./connection/author-verifier.ts";
 export { connect, StreamConnection } from "./connection/connection.ts";
+export {
+  type MatchEvents,
+  type MatchedMessage,
+  type MatchedStream,
+  type MatchOptions,
+  StreamMatches,
+  sub,
+} from "./connection/matches.ts";
+export type { WishedPresence } from "./connection/presence.ts";
 export type {
   AuthorChange,
   ConnectionEvents,
@@ -52,11 +61,18 @@ export type {
   EdgeConfig,
   EdgeCosts,
   EdgeStatus,
+  MatchPage,
   Published,
   RelayStatus,
   StreamInfo,
 } from "./http/edge-answers.ts";
-export { CHAIN_PAGE, EdgeClient, type PublishNumber, type PublishOptions } from "./http/edge-client.ts";
+export {
+  CHAIN_PAGE,
+  EdgeClient,
+  type MatchQuery,
+  type PublishNumber,
+  type PublishOptions,
+} from "./http/edge-client.ts";
 export {
   type ChainSubject,
   EventFollower,
@@ -101,5 +117,6 @@ export type {
   ChainEvent,
   MessageSignature,
   Omitted,
+  Presence,
   StreamMessage,
 } from "./wire/records.ts";

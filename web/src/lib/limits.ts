@@ -272,3 +272,21 @@ export const MAX_DIRECT_REMEMBERED = 1_024;
 
 /** Producers whose last direct `producer_seq` is known: four peers, each with several reloads. */
 export const MAX_DIRECT_PRODUCERS = 64;
+
+/** Authors that one report of presence lists at most, as relays do. */
+export const MAX_PRESENT_AUTHORS = 100;
+
+/** Streams of a pattern that are connected to at a time, unless the caller says otherwise. */
+export const MAX_MATCHED_STREAMS = 100;
+
+/** Streams of a pattern that are being opened at a time: each is a request, and others of the page shall not wait for all. */
+export const MAX_OPENING_MATCHES = 8;
+
+/** How long the edge may wait for new streams of a pattern, in seconds: less than `HTTP_TIMEOUT_MS`. */
+export const MATCH_WAIT_S = 8;
+
+/** Time after which the whole list of a pattern is read again, in ms: streams that came to be readable are nothing new. */
+export const MATCH_LIST_MS = 300_000;
+
+/** Least time between two questions for new streams of a pattern, in ms: those that come together are one answer. */
+export const MATCH_PAUSE_MS = 250;

@@ -8,6 +8,7 @@ import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
 import type { ClientFrame, GroupFrame } from "../../src/lib/wire/frames.ts";
 import { ByHttp } from "./by-http.ts";
 import { type Accepted, ANSWER, answerOffer, guest, problem } from "./edge-parts.ts";
+import { Listing } from "./listing.ts";
 import { type FakeChannel, FakePeer } from "./peer.ts";
 import type { People } from "./people.ts";
 import { type OriginKeys, preimageOf, provenAuthor, Signatures, sha256, type TakenGroup } from "./signing.ts";
@@ -125,6 +126,8 @@ export class World {
   memory = Number.POSITIVE_INFINITY;
   /** The edge's service for clients without WebRTC; off by default. */
   readonly byHttp = new ByHttp(this);
+  /** The streams that the edge lists. */
+  readonly listing = new Listing(this.clock);
   /** Whose tokens the edge knows; without them everybody is one guest. */
   people: People | null = null;
   /** How many streams a connection takes; 1 for an edge or relay of the version before. */
@@ -139,6 +142,8 @@ export class World {
   readonly signatures = new Signatures(toHex(streamId(fromHex(OWNER, 20), "demo")));
   /** The keys of the pages' origin; null in worlds without signatures. */
   keys: OriginKeys | null = null;
+  /** Who is on the stream, as the edge says it. */
+  presence: { readers: number; publishers: number; authors?: string[] } | undefined;
   /** The relay sends its welcome at once; else the test does, by `welcome`. */
   welcomes = true;
 
@@ -352,6 +357,7 @@ export class World {
       const joins = { grant: "grant", session: `joined${this.requests.length}`, author: author ?? toHex(AUTHOR) };
       return this.joinAnswers.shift()?.() ?? Response.json(joins, { status: 201 });
     }
+    if (url.searchParams.has("match")) return this.listing.answer(url, init?.signal);
     if (url.pathname.endsWith("/sessions")) {
       return this.sessionAnswers.shift()?.() ?? (this.people === null ? answerOffer() : this.#answerTo(author, proven));
     }
@@ -376,6 +382,7 @@ export class World {
       name: "demo",
       epoch: this.epoch,
       stored: this.stored.length,
+      presence: this.presence,
       anchored: this.anchored,
       final: this.final,
     });

@@ -1,11 +1,12 @@
 //! A stream at several relays: who leads it, who follows, and what becomes of it when the leader is lost.
 
 use super::*;
-use crate::directory::{LeaderView, MAX_SERVING, Standing};
+use crate::directory::{Belief, LeaderView, MAX_SERVING, Standing};
 use crate::stream_log::leadership::{LOST_WAIT_MS, TAKEOVER_INTERVAL_MS};
 use crate::stream_log::serving::BARRED_MS;
 use streamchain_protocol::auth::{LinkTicket, RelayKey};
-use streamchain_protocol::wire::LinkReach;
+use streamchain_protocol::limits::PRESENCE_LIFE_MS;
+use streamchain_protocol::wire::{LinkReach, Presence};
 
 /// When the stream is opened at its relays.
 const START: UnixMs = UnixMs(1_000_000);
@@ -39,6 +40,7 @@ fn view(leader: &str, standing: Standing) -> LeaderView {
         leader: relay(leader),
         standing,
         follower: Some([7; 32]),
+        belief: Belief::Believed,
     }
 }
 
@@ -415,4 +417,50 @@ fn a_session_waits_for_no_row_but_its_own() {
         2,
         "the session, and the pruning of sessions"
     );
+}
+
+#[test]
+fn who_is_there_is_what_the_leader_says_while_it_leads() {
+    let log = shared();
+    let said = Presence {
+        readers: 2,
+        publishers: 1,
+        authors: vec![Address::repeat_byte(1)],
+    };
+    let refused = |relay_id, epoch| log.need_leader(&relay(relay_id), Epoch(epoch)).is_err();
+    assert!(refused("b", 1) && refused("a", 2) && !refused("a", 1));
+    let reported = ReportedPresence::new(said.clone(), Epoch(1), after(0));
+    let state = log.state().unwrap();
+    assert_eq!(reported.shown(&state, after(60_000)), Some(&said));
+    assert_eq!(
+        reported.shown(&state, after(PRESENCE_LIFE_MS)),
+        None,
+        "too long ago"
+    );
+    log.step(|log| log.release(&relay("a"), Epoch(1))).unwrap();
+    let state = log.state().unwrap();
+    assert_eq!(reported.shown(&state, after(1)), None, "nobody leads");
+}
+
+#[test]
+fn a_report_that_is_not_believed_takes_no_stream() {
+    for (belief, again) in [(Belief::TooMany, false), (Belief::Refuted, true)] {
+        let log = shared();
+        let lost = Request {
+            lost: Some(1),
+            ..request(
+                "b",
+                Some(LeaderView {
+                    belief,
+                    ..alive("a", START)
+                }),
+            )
+        };
+        let answer = ask(&log, &lost, after(LOST_WAIT_MS + 1));
+        match again {
+            true => assert_eq!(follows(answer).leader(), &relay("a")),
+            false => assert!(matches!(answer, Err(LogError::Refused(Refusal::TooManyReports)))),
+        }
+        assert_eq!(log.state().unwrap().epoch, Epoch(1));
+    }
 }

@@ -61,6 +61,10 @@ pub struct Abilities {
 impl Abilities {
     /// The client takes a second *welcome* on a channel: the stream has another epoch, and the channel goes on.
     pub const SECOND_WELCOME: Self = Self { bits: 1 };
+    /// The client wants to be sent who is at the stream.
+    pub const WANTS_PRESENCE: Self = Self { bits: 2 };
+    /// The client's author may be listed among those who are at the stream.
+    pub const MAY_BE_LISTED: Self = Self { bits: 4 };
 
     /// Returns the abilities that these bits say.
     pub const fn from_bits(bits: u64) -> Self {
@@ -70,6 +74,11 @@ impl Abilities {
     /// Returns the abilities as bits.
     pub const fn bits(self) -> u64 {
         self.bits
+    }
+
+    /// Returns these and `others` together.
+    pub const fn and(self, others: Self) -> Self {
+        Self::from_bits(self.bits | others.bits)
     }
 
     /// Returns whether all of `others` are among them.

@@ -32,3 +32,5 @@ pub(crate) const ERROR: u64 = 23;
 pub(crate) const CHAIN_STATE: u64 = 24;
 /// relay → client: the signature of a group, before its first message.
 pub(crate) const SIGNATURE: u64 = 25;
+/// relay → client: who is at the stream now.
+pub(crate) const PRESENCE: u64 = 26;

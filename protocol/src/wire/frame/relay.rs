@@ -9,7 +9,7 @@ use crate::proof::{AnchorRef, AnchorState};
 use crate::signed::{GroupHeader, MAX_GROUP_MESSAGES, PublicKey, Signature};
 use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
-use crate::wire::Omitted;
+use crate::wire::{Omitted, Presence};
 use alloy_primitives::{Address, B256};
 
 /// What a relay sends.
@@ -100,6 +100,8 @@ pub enum RelayFrame<'a> {
         /// How sure it is now.
         state: AnchorState,
     },
+    /// `[26, readers, publishers, [author, …]]`: who is at the stream; the list is left out where nobody is in it.
+    Presence(Presence),
     /// `[22, from, to]`: seqs `from..to` come by HTTP only.
     Gap {
         /// First seq that is missing.
@@ -132,6 +134,10 @@ impl<'a> RelayFrame<'a> {
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut w = Writer::new(out);
         match *self {
+            Self::Presence(ref presence) => {
+                w.array(1 + presence.items()).uint(kind::PRESENCE);
+                presence.write(&mut w)
+            }
             Self::Welcome {
                 epoch,
                 head,
@@ -230,6 +236,12 @@ impl<'a> RelayFrame<'a> {
             });
             rest -= 2;
         }
+        if let Self::Presence(presence) = &mut frame
+            && rest > 0
+        {
+            presence.authors = Presence::read_authors(reader)?;
+            rest -= 1;
+        }
         skip(reader, rest)?;
         Ok(Some(frame))
     }
@@ -282,6 +294,11 @@ impl<'a> RelayFrame<'a> {
                 tx: B256::from(r.fixed::<32>("tx")?),
                 state: anchor_state(r.uint("state")?)?,
             },
+            kind::PRESENCE => Self::Presence(Presence {
+                readers: r.uint("readers")?,
+                publishers: r.uint("publishers")?,
+                authors: Vec::new(),
+            }),
             kind::GAP => Self::Gap {
                 from: Seq(r.uint("from")?),
                 to: Seq(r.uint("to")?),
@@ -299,7 +316,7 @@ impl<'a> RelayFrame<'a> {
 fn relay_items(kind: u64) -> Option<u64> {
     Some(match kind {
         kind::WELCOME | kind::MESSAGE => 6,
-        kind::ACCEPTED | kind::GAP | kind::ERROR => 3,
+        kind::ACCEPTED | kind::GAP | kind::ERROR | kind::PRESENCE => 3,
         kind::COMMITTED => 2,
         kind::ANCHORED | kind::CHAIN => 7,
         kind::CHAIN_STATE => 5,

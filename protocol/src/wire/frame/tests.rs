@@ -4,7 +4,7 @@ use crate::proof::{AnchorRef, AnchorState};
 use crate::signed::{GroupHeader, PublicKey, Signature};
 use crate::time::UnixMs;
 use crate::util::cbor::{Reader, Writer};
-use crate::wire::Omitted;
+use crate::wire::{Omitted, Presence};
 use alloy_primitives::hex;
 use alloy_primitives::{Address, B256};
 use proptest::prelude::*;
@@ -76,13 +76,35 @@ fn client_frames() -> Vec<(ClientFrame<'static>, &'static str)> {
         ),
         (ClientFrame::Join { grant: "AbCd" }, "82056441624364"),
         (ClientFrame::Abilities(Abilities::SECOND_WELCOME), "820601"),
+        (
+            ClientFrame::Abilities(Abilities::WANTS_PRESENCE.and(Abilities::MAY_BE_LISTED)),
+            "820606",
+        ),
     ]
 }
 
 fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
     let mut frames = session_frames();
     frames.extend(chain_frames());
+    frames.extend(presence_frames());
     frames
+}
+
+fn presence_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
+    let of = |authors| {
+        RelayFrame::Presence(Presence {
+            readers: 300,
+            publishers: 2,
+            authors,
+        })
+    };
+    vec![
+        (of(Vec::new()), "83181a19012c02"),
+        (
+            of(vec![Address::repeat_byte(0x11)]),
+            "84181a19012c0281541111111111111111111111111111111111111111",
+        ),
+    ]
 }
 
 /// The frames about a session and its messages.

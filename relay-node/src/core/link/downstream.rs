@@ -5,15 +5,16 @@ use crate::core::limits::{
     LINK_CREDIT_BYTES, LINK_FRAME_BYTES, LINK_MARK_BYTES, LINK_RUN_BYTES, LINK_RUN_MESSAGES,
     MAX_LINK_PUBLISHERS, MAX_NOTICE_BYTES, MAX_NOTICES,
 };
-use crate::core::link::{DownFrame, Follow, Greeting};
+use crate::core::link::{DownFrame, Follow, Greeting, presence_bytes};
 use crate::core::replay_buffer::EncodedMessage;
 use crate::core::send_queue::NoticeFrame;
 use crate::core::signer::Signer;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::signed::PublicKey;
 use streamchain_protocol::util::Network;
-use streamchain_protocol::wire::ProducerKey;
+use streamchain_protocol::wire::{Presence, ProducerKey};
 
 /// Who publishes through a link.
 #[derive(Debug)]
@@ -45,6 +46,12 @@ pub(crate) struct Downstream {
     publishers: HashMap<u64, Publisher>,
     /// Those of them that wait for their welcome.
     waiting: BTreeSet<u64>,
+    /// Who is at the stream there, as it said last.
+    pub here: Presence,
+    /// Who is at the stream, for it to be sent.
+    presence: Option<Arc<Presence>>,
+    /// The number of the state that it was offered last.
+    presence_offered: u64,
 }
 
 impl Downstream {
@@ -59,6 +66,9 @@ impl Downstream {
             notices_bytes: 0,
             publishers: HashMap::new(),
             waiting: BTreeSet::new(),
+            here: Presence::default(),
+            presence: None,
+            presence_offered: 0,
         };
         new.add_credit(follow.credit);
         new
@@ -112,6 +122,11 @@ impl Downstream {
         self.cursor.is_some()
     }
 
+    /// Messages below `end` that it was not sent yet.
+    pub(crate) fn lag(&self, end: Seq) -> u64 {
+        self.cursor.map_or(0, |cursor| end.0.saturating_sub(cursor.0))
+    }
+
     /// Sends what is new, as far as there is credit.
     pub(crate) fn pump(&mut self, fan: &Fan, committed: Seq, send: &mut impl FnMut(DownFrame)) -> u64 {
         let Some(mut cursor) = self.cursor else {
@@ -143,6 +158,12 @@ impl Downstream {
             self.credit -= frame_bytes(notice.bytes());
             send(DownFrame::Notice(notice));
         }
+        if self.credit > 0
+            && let Some(presence) = self.presence.take()
+        {
+            self.credit -= frame_bytes(presence_bytes(&presence));
+            send(DownFrame::Presence(presence));
+        }
         sent
     }
 
@@ -157,6 +178,14 @@ impl Downstream {
             && let Some(oldest) = self.notices.pop_front()
         {
             self.notices_bytes -= oldest.bytes();
+        }
+    }
+
+    /// The lower end is to be sent who is at the stream, unless it was this state already. What waited for credit is replaced.
+    pub(crate) fn offer_presence(&mut self, version: u64, total: &Arc<Presence>) {
+        if self.presence_offered != version {
+            self.presence_offered = version;
+            self.presence = Some(total.clone());
         }
     }
 

@@ -106,6 +106,7 @@ impl Following {
             known: self.known.map(|(epoch, _)| (epoch, self.fan.replay.end())),
             credit: LINK_CREDIT_BYTES,
             network,
+            granted: None,
         })
     }
 
@@ -142,6 +143,15 @@ impl Following {
             head: self.head.max(self.fan.replay.end()).max(self.committed),
             committed: self.committed,
         })
+    }
+
+    /// What is sent to peers under an epoch in which this shard leads, and which begins at `head`: the messages that are stored. `None`
+    /// where they do not reach as far, or are not known to be the ones.
+    pub(crate) fn fan_for(&self, epoch: Epoch, head: Seq) -> Option<Fan> {
+        let followed = self.epoch()?;
+        // What the leader of the epoch right before gave a seq below the head is what was stored there; otherwise another one may have.
+        let is_stored = followed.next() == epoch || head <= self.committed;
+        is_stored.then(|| self.fan.under(epoch, head)).flatten()
     }
 
     /// Whether everything that was forwarded is answered, and everything that came is committed; or the link is gone.

@@ -5,12 +5,13 @@ use crate::core::replay_buffer::EncodedMessage;
 use crate::core::reply::Reply;
 use crate::core::send_queue::NoticeFrame;
 use bytes::Bytes;
+use std::sync::Arc;
 use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::signed::{PublicKey, Signature};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::util::Network;
-use streamchain_protocol::wire::ProducerKey;
+use streamchain_protocol::wire::{Presence, ProducerKey};
 use streamchain_protocol::{Address, B256};
 
 /// A frame of either direction.
@@ -18,6 +19,33 @@ use streamchain_protocol::{Address, B256};
 pub(crate) enum LinkFrame {
     Up(UpFrame),
     Down(DownFrame),
+}
+
+impl LinkFrame {
+    /// Bytes that it counts for while it waits to be sent.
+    pub(crate) fn weight(&self) -> usize {
+        let contents = match self {
+            Self::Up(UpFrame::Publish(forwarded)) => {
+                forwarded.bytes() + forwarded.payloads.len() * size_of::<Bytes>()
+            }
+            Self::Down(DownFrame::Messages { messages, .. }) => {
+                messages.iter().map(EncodedMessage::len).sum::<usize>()
+            }
+            Self::Down(DownFrame::Notice(notice)) => notice.bytes(),
+            Self::Up(UpFrame::Here(presence)) => presence_bytes(presence),
+            Self::Down(DownFrame::Presence(presence)) => presence_bytes(presence),
+            Self::Up(_) | Self::Down(_) => 0,
+        };
+        contents + size_of::<Self>()
+    }
+
+    /// Whether nothing comes behind it.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(UpFrame::Unfollow) | Self::Down(DownFrame::Ended(_))
+        )
+    }
 }
 
 /// From the lower end, which follows.
@@ -33,6 +61,8 @@ pub(crate) enum UpFrame {
     Publish(Forwarded),
     /// A publisher is gone.
     Leave(u64),
+    /// Who is at the stream at the lower end and at those who follow it; at most once in a second, and only when it changed.
+    Here(Presence),
     /// The link ends.
     Unfollow,
 }
@@ -46,6 +76,8 @@ pub(crate) struct Follow {
     pub credit: u32,
     /// Whose share of streams the upper end takes it from, if it does not have the stream yet.
     pub network: Option<Network>,
+    /// The epoch under which the edge let another relay follow; `None` for a shard of this relay.
+    pub granted: Option<Epoch>,
 }
 
 /// Who publishes through the link.
@@ -134,6 +166,8 @@ pub(crate) enum DownFrame {
     },
     /// A message's payload was erased.
     Erased(Seq),
+    /// Who is at the stream, as the leader knows it; only when it changed.
+    Presence(Arc<Presence>),
     /// The link is over.
     Ended(Ended),
 }
@@ -147,4 +181,9 @@ pub(crate) enum Ended {
     Gone,
     /// It has no room for the stream, or does not reach the leader.
     Unreachable,
+}
+
+/// What a frame about who is there counts for, bytes: as many as a session is sent.
+pub(crate) fn presence_bytes(presence: &Presence) -> usize {
+    24 + 21 * presence.authors.len()
 }

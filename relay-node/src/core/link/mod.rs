@@ -11,22 +11,30 @@
 //!   answer; it keeps each until it is answered, and forwards it again over the next link of the same epoch.
 //! - Frames of a link that was replaced are known by its generation, and are ignored.
 
+mod codec;
 mod downstream;
 mod following;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 
+pub(crate) use codec::{MAX_LINK_FRAME_BYTES, read_down, read_follow, read_up, write_frame};
 pub(crate) use downstream::Downstream;
 pub(crate) use following::{Change, Following, Forwarding, Origin};
-pub(crate) use frame::{DownFrame, Ended, Follow, Forwarded, Greeting, LinkFrame, UpFrame};
+pub(crate) use frame::{DownFrame, Ended, Follow, Forwarded, Greeting, LinkFrame, UpFrame, presence_bytes};
 
 use streamchain_protocol::ids::ShortId;
+
+/// The first number of links that other relays opened: those that this relay opens are counted up from 1.
+pub(crate) const FIRST_ACCEPTED_LINK: u64 = 1 << 63;
 
 /// The other end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LinkPeer {
     /// Another shard of this relay, by its index.
     Shard(usize),
-    /// A connection with another relay, by a number that the shell gave it.
+    /// Another relay: the number of the one link, which the lower end gave it, and at the upper end the shell. The shell's are
+    /// [`FIRST_ACCEPTED_LINK`] and above.
     Relay(u64),
 }
 
@@ -47,5 +55,7 @@ impl LinkMessage {
     }
 }
 
+#[cfg(test)]
+mod codec_tests;
 #[cfg(test)]
 mod tests;

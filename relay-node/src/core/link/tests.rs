@@ -41,6 +41,7 @@ fn follow(known: Option<(Epoch, Seq)>, credit: u32) -> Follow {
         known,
         credit,
         network: None,
+        granted: None,
     }
 }
 

@@ -69,6 +69,7 @@ impl Shard {
             }
         }
         self.close_batch(id, now);
+        self.resign_if_done(id);
         self.schedule_stream(id);
     }
 

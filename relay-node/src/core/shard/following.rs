@@ -8,7 +8,7 @@ use super::streams::{MOVED_TEXT, acquire};
 use super::{Command, Now, Shard};
 use crate::core::edge_requests::EdgeError;
 use crate::core::fan::Standing;
-use crate::core::link::{Change, DownFrame, Ended, Following, LinkPeer, Origin};
+use crate::core::link::{Change, DownFrame, Ended, Following, LinkPeer, Origin, presence_bytes};
 use crate::core::reply::Reply;
 use crate::core::retry::Retry;
 use crate::core::send_queue::NoticeFrame;
@@ -78,6 +78,10 @@ impl Shard {
                 again,
             } => self.withdraw((id, author), before, again, now),
             DownFrame::Erased(seq) => self.erase(id, seq),
+            DownFrame::Presence(total) => {
+                following.count_notice(presence_bytes(&total));
+                self.take_presence_from_above(id, total, now);
+            }
             DownFrame::Ended(why) => self.link_ended(id, why, now),
         }
         self.give_credit(id);
@@ -97,6 +101,9 @@ impl Shard {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.lost = None;
             stream.acquire_epoch = Retry::default();
+            if change != Change::Settings {
+                stream.presence.begin_link();
+            }
         }
         self.enter_epoch(id, epoch, now);
         if change == Change::Settings {
@@ -119,6 +126,7 @@ impl Shard {
         for key in stream.sessions.clone() {
             self.stream_is_there(key, now);
         }
+        self.touch_presence(id);
         self.begin_links(id);
     }
 
@@ -244,23 +252,20 @@ impl Shard {
         }
     }
 
-    /// The link to the other end is gone, and all that was on its way.
-    pub(crate) fn handle_link_lost(&mut self, peer: LinkPeer, now: Now) {
-        let streams: Vec<ShortId> = self.streams.keys().copied().collect();
-        for id in streams {
-            let Some(stream) = self.streams.get_mut(&id) else {
-                continue;
-            };
-            if stream.downstreams.contains_key(&peer) {
-                self.end_link(id, peer);
-                self.rest_if_unused(id, now);
-            } else if stream
-                .role
-                .follower_mut()
-                .is_some_and(|following| following.peer == peer)
-            {
-                self.upstream_lost(id, now);
-            }
+    /// The link of a stream to the other end is gone, and all that was on its way.
+    pub(crate) fn handle_link_lost(&mut self, id: ShortId, peer: LinkPeer, now: Now) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if stream.downstreams.contains_key(&peer) {
+            self.end_link(id, peer);
+            self.rest_if_unused(id, now);
+        } else if stream
+            .role
+            .follower_mut()
+            .is_some_and(|following| following.peer == peer)
+        {
+            self.upstream_lost(id, now);
         }
     }
 

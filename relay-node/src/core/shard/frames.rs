@@ -18,7 +18,7 @@ use streamchain_protocol::signed::{MAX_GROUP_MESSAGES, PublicKey};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::ProducerKey;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
-use streamchain_protocol::wire::frame::{Abilities, ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
+use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 use tracing::info;
 
 /// What a frame leads to. The session goes on in each case.
@@ -117,9 +117,7 @@ impl Shard {
             }
             ClientFrame::Subscribe { from, signatures } => self.subscribe(key, Wanted { from, signatures }),
             ClientFrame::Abilities(abilities) => {
-                if let Some(session) = self.sessions.get_mut(&key) {
-                    session.takes_second_welcome = abilities.has(Abilities::SECOND_WELCOME);
-                }
+                self.take_abilities(key, abilities);
                 Outcome::Fine
             }
             ClientFrame::Join { grant } => self.renew(key, grant, now),
@@ -277,11 +275,12 @@ impl Shard {
             stored,
             limits: channel_limits(self.commit_clock.interval(), self.rates, standing.signed),
         };
-        let early = session.early.take();
+        let (early, id) = (session.early.take(), session.stream());
         let welcomed = session.send_queue.welcome(&welcome, standing.committed);
         if welcomed.is_err() {
             return self.remove(key, now);
         }
+        self.touch_presence(id);
         for publication in early {
             let payloads: Vec<&[u8]> = publication.payloads.iter().map(Vec::as_slice).collect();
             let publication = Publication {
@@ -323,13 +322,15 @@ impl Shard {
         if session.is_between_epochs {
             return Outcome::Fine; // it subscribes again behind its welcome
         }
-        let stream = self.streams.get_mut(&session.stream());
+        let id = session.stream();
+        let stream = self.streams.get_mut(&id);
         match stream.and_then(|stream| stream.role.fan_mut()) {
             Some((fan, _)) => {
                 let Wanted { from, signatures } = wanted;
                 fan.has_verifiers |= signatures;
                 let from = from.unwrap_or(fan.replay.end());
                 session.send_queue.subscribe(from, signatures);
+                self.touch_presence(id);
             }
             None => session.wanted = Some(wanted),
         }

@@ -9,7 +9,7 @@ use super::{Command, Now, Shard};
 use crate::core::edge_requests::{EdgeError, Request, Ticket};
 use crate::core::leadership::{Leadership, Measure, Proof, Publish, PublishGroup};
 use crate::core::limits::{MAX_NOTICE_STREAMS, MAX_STREAMS};
-use crate::core::link::UpFrame;
+use crate::core::link::{LinkPeer, UpFrame};
 use crate::core::reply::Published;
 use crate::core::stream::Role;
 use streamchain_protocol::ids::{Epoch, Seq, ShortId};
@@ -109,7 +109,13 @@ impl Shard {
                     self.disputed.insert(id);
                 }
             }
-            Role::Follower(following) => self.commands.push_back(up(id, following, UpFrame::Unfollow)),
+            Role::Follower(following) => {
+                self.commands.push_back(up(id, following, UpFrame::Unfollow));
+                // The edge counts the relays that have the stream.
+                if let (LinkPeer::Relay(_), Some(epoch)) = (following.peer, following.epoch()) {
+                    self.commands.push_back(released(&stream.ticket, epoch));
+                }
+            }
             Role::Asking => {}
         }
     }

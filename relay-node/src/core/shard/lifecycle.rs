@@ -1,15 +1,14 @@
 //! Connections and sessions: driven, closed, removed; and the shard's own end.
 
 use super::{Now, Shard, Shutdown};
+use crate::core::Command;
 use crate::core::limits::HANDSHAKE_TIMEOUT;
 use crate::core::peer_connection::{Joining, PeerKey};
 use crate::core::session::{Phase, Session, SessionKey};
 use crate::core::timers::Owner;
-use crate::core::{Command, stream::Stream};
 use std::time::Instant;
 use str0m::channel::ChannelId;
 use str0m::{Event, Input, Output};
-use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 use tracing::{debug, info};
 
@@ -400,43 +399,6 @@ impl Shard {
             if self.by_address.get(&address) == Some(&key) {
                 self.by_address.remove(&address);
             }
-        }
-    }
-
-    /// Stops taking sessions and messages, and commits the backlog of every stream at once.
-    pub fn begin_shutdown(&mut self) {
-        if self.shutdown == Shutdown::No {
-            self.shutdown = Shutdown::Shipping;
-            let all: Vec<ShortId> = self.streams.keys().copied().collect();
-            all.into_iter().for_each(|id| self.queue_stream(id));
-        }
-    }
-
-    /// Whether everything that was accepted is committed.
-    pub fn is_shipped(&self) -> bool {
-        self.streams.values().all(Stream::is_settled)
-    }
-
-    /// The streams with uncommitted messages, and how many.
-    pub fn unshipped(&self) -> Vec<(ShortId, u64)> {
-        let leadership = self.streams.values().filter(|stream| stream.uncommitted() > 0);
-        leadership
-            .map(|stream: &Stream| (stream.ticket.stream, stream.uncommitted()))
-            .collect()
-    }
-
-    /// Sends every peer *going away* and closes its session.
-    pub fn say_goodbye(&mut self, now: Now) {
-        self.shutdown = Shutdown::Goodbye;
-        let mut all: Vec<SessionKey> = self.sessions.keys().copied().collect();
-        all.sort_unstable();
-        for key in all {
-            self.close_with(
-                key,
-                ErrorCode::GoingAway,
-                "this relay is shutting down: connect again",
-                now,
-            );
         }
     }
 

@@ -61,8 +61,11 @@ impl Shard {
             return self.commands.push_back(refuse(Ended::Gone));
         }
         let stream = self.streams.get(&id);
-        let leads = stream.is_some_and(|stream| stream.role.leader().is_some());
-        // Relays follow the leader alone, so that no two ever follow each other.
+        let leads = stream.is_some_and(|stream| {
+            let leadership = stream.role.leader();
+            leadership.is_some_and(|leads| follow.granted.is_none_or(|epoch| epoch == leads.epoch))
+        });
+        // Relays follow the leader alone, so that no two ever follow each other; and under the epoch that the edge let them follow.
         if matches!(peer, LinkPeer::Relay(_)) && !leads {
             return self.commands.push_back(refuse(Ended::Moved));
         }
@@ -101,6 +104,10 @@ impl Shard {
                 }
             }
             UpFrame::Publish(forwarded) => self.take_forwarded(id, peer, &forwarded, now),
+            UpFrame::Here(here) => {
+                link.here = here;
+                self.touch_presence(id);
+            }
             UpFrame::Leave(publisher) => self.link_publisher_left(id, peer, publisher),
             UpFrame::Unfollow => {
                 self.end_link(id, peer);
@@ -293,6 +300,7 @@ impl Shard {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.downstreams.remove(&peer);
         }
+        self.touch_presence(id);
     }
 
     /// Ends a link, whose lower end is told why.

@@ -2,7 +2,7 @@
 
 use super::deliver::CHANGED_TEXT;
 use super::links::up;
-use super::{Command, Now, Shard};
+use super::{Command, Now, Shard, Shutdown};
 use crate::core::edge_requests::{EdgeError, Lookup, Request, Ticket};
 use crate::core::leadership::Leadership;
 use crate::core::limits::{MAX_STREAMS, STREAM_IDLE};
@@ -86,6 +86,7 @@ impl Shard {
             }
             Role::Asking => {}
         }
+        self.touch_presence(id);
         self.rest_if_unused(id, now);
     }
 
@@ -142,6 +143,7 @@ impl Shard {
             }
         }
         self.close_batch(id, now);
+        self.presence_due(id, now);
         self.schedule_stream(id);
     }
 
@@ -165,6 +167,9 @@ impl Shard {
     /// Acquires the epochs of all streams again: the lease may have expired, and the edge may have granted the epochs to
     /// other relays. A stream with messages to commit would find out by itself; one with subscribers alone would not.
     pub fn confirm_streams(&mut self) {
+        if self.shutdown != Shutdown::No {
+            return; // what is committed was given back, or will be
+        }
         for stream in self
             .streams
             .values()
@@ -210,7 +215,13 @@ impl Shard {
         };
         stream.lost = None;
         stream.acquire_epoch = Retry::default();
-        stream.role = Role::Leader(Box::new(Leadership::new(taken, max_replay_bytes, now.instant)));
+        let mut leadership = Leadership::new(taken, max_replay_bytes, now.instant);
+        if let Role::Follower(following) = &stream.role
+            && let Some(fan) = following.fan_for(taken.epoch, taken.head)
+        {
+            leadership.fan = fan;
+        }
+        stream.role = Role::Leader(Box::new(leadership));
         self.enter_epoch(id, taken.epoch, now);
         self.begin_stream(id, now);
         if taken.waiting > 0 {
@@ -407,7 +418,10 @@ impl Shard {
             self.disputed.insert(id);
         }
         let was_leader = stream.role.leader().is_some();
-        let asks_again = self.follows && was_leader && matches!(error, EdgeError::NotLeader(_));
+        let asks_again = self.follows
+            && was_leader
+            && self.shutdown == Shutdown::No
+            && matches!(error, EdgeError::NotLeader(_));
         self.commands.push_back(Command::StreamLost(id, error));
         self.drop_role(id);
         match asks_again {

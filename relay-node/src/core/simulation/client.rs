@@ -16,8 +16,21 @@ pub(super) enum Next {
     Reconnect,
 }
 
+/// What of all clients' doing one client does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// Whether it goes on with a second welcome.
+    pub is_able: bool,
+    pub publishes: bool,
+    /// Whether it asks who is there.
+    pub wants_presence: bool,
+}
+
 pub(super) struct Client {
     pub index: usize,
+    wants_presence: bool,
+    /// How many it was told read, last.
+    pub readers: Option<u64>,
     /// Whether it goes on with a second welcome.
     pub is_able: bool,
     pub publishes: bool,
@@ -30,42 +43,43 @@ pub(super) struct Client {
     is_fed: bool,
     must_resend: bool,
     epoch: Option<Epoch>,
-    /// The messages that it has, from seq 0 on; those that are missing were gaps.
-    pub log: BTreeMap<u64, Vec<u8>>,
     /// The next seq that it expects.
     pub cursor: u64,
     pub committed: u64,
     pub reconnects: u64,
     pub second_welcomes: u64,
+    pub gapped: u64,
     outgoing: Vec<Vec<u8>>,
 }
 
 impl Client {
-    pub(super) fn new(index: usize) -> Self {
+    pub(super) fn new(index: usize, part: Part) -> Self {
         Self {
             index,
-            is_able: !index.is_multiple_of(4),
-            publishes: !index.is_multiple_of(3),
+            wants_presence: part.wants_presence,
+            readers: None,
+            is_able: part.is_able,
+            publishes: part.publishes,
             published: 0,
             accepted: BTreeMap::new(),
             is_welcomed: false,
             is_fed: false,
             must_resend: false,
             epoch: None,
-            log: BTreeMap::new(),
             cursor: 0,
             committed: 0,
             reconnects: 0,
             second_welcomes: 0,
+            gapped: 0,
             outgoing: Vec::new(),
         }
     }
 
     pub(super) fn producer(&self) -> ProducerKey {
-        let byte = self.index as u8 + 1;
+        let number = (self.index as u128 + 1).to_be_bytes();
         ProducerKey {
-            author: Address::repeat_byte(byte),
-            id: ProducerId([byte; 16]),
+            author: Address::left_padding_from(&number),
+            id: ProducerId(number),
         }
     }
 
@@ -73,6 +87,10 @@ impl Client {
         let mut bytes = Vec::new();
         frame.write(&mut bytes);
         self.outgoing.push(bytes);
+    }
+
+    pub(super) fn wants_presence(&self) -> bool {
+        self.wants_presence
     }
 
     /// What it has to say.
@@ -84,8 +102,20 @@ impl Client {
     pub(super) fn open(&mut self) {
         self.outgoing.clear();
         self.is_welcomed = false;
-        if self.is_able {
-            self.send(&ClientFrame::Abilities(Abilities::SECOND_WELCOME));
+        self.readers = None;
+        let none = Abilities::default();
+        let goes_on = if self.is_able {
+            Abilities::SECOND_WELCOME
+        } else {
+            none
+        };
+        let wants = if self.wants_presence {
+            Abilities::WANTS_PRESENCE
+        } else {
+            none
+        };
+        if goes_on.and(wants) != none {
+            self.send(&ClientFrame::Abilities(goes_on.and(wants)));
         }
         let producer = self.producer().id;
         self.send(&ClientFrame::Hello { producer, key: None });
@@ -123,7 +153,7 @@ impl Client {
     }
 
     /// Takes a data-channel message of the relay.
-    pub(super) fn receive(&mut self, message: &[u8], edge: &Edge) -> Next {
+    pub(super) fn receive(&mut self, message: &[u8], edge: &mut Edge) -> Next {
         let mut reader = Reader::new(message);
         while !reader.is_at_end() {
             let Some(frame) = RelayFrame::read(&mut reader).unwrap() else {
@@ -136,7 +166,7 @@ impl Client {
         Next::GoOn
     }
 
-    fn take(&mut self, frame: RelayFrame<'_>, edge: &Edge) -> Next {
+    fn take(&mut self, frame: RelayFrame<'_>, edge: &mut Edge) -> Next {
         match frame {
             RelayFrame::Welcome {
                 epoch,
@@ -158,12 +188,13 @@ impl Client {
                     self.index
                 );
                 assert_eq!(seq.0, self.cursor, "client {}: order", self.index);
-                self.log.insert(seq.0, payload.to_vec());
+                edge.received(epoch, seq, payload);
                 self.cursor += 1;
                 self.is_fed = true;
             }
             RelayFrame::Gap { from, to } => {
                 assert_eq!(from.0, self.cursor, "client {}: where a gap begins", self.index);
+                self.gapped += to.0 - from.0;
                 self.cursor = to.0;
                 self.is_fed = true;
             }
@@ -173,6 +204,10 @@ impl Client {
                 self.accepted.insert(producer_seq, seq);
             }
             RelayFrame::Committed { committed } => self.take_committed(committed.0, edge),
+            RelayFrame::Presence(presence) => {
+                assert!(self.wants_presence, "client {}: it did not ask", self.index);
+                self.readers = Some(presence.readers);
+            }
             RelayFrame::Error { code, .. } => {
                 let goes_on = [
                     ErrorCode::ProducerGap,
@@ -211,7 +246,6 @@ impl Client {
         }
         if self.epoch.replace(epoch) != Some(epoch) {
             // What is not known to be committed may be another message now.
-            self.log.split_off(&self.committed);
             self.cursor = self.cursor.min(self.committed);
             let kept = stored.map_or(0, |last| last + 1);
             self.accepted.retain(|number, _| *number < kept);
@@ -238,17 +272,8 @@ impl Client {
             self.index,
             self.cursor
         );
-        for seq in self.committed..committed {
-            let stored = edge.text(seq);
-            assert!(stored.is_some(), "client {}: {seq} is not stored", self.index);
-            if let Some(text) = self.log.get(&seq) {
-                assert_eq!(
-                    Some(text.as_slice()),
-                    stored,
-                    "client {}: message {seq}",
-                    self.index
-                );
-            }
+        if let Some(epoch) = self.epoch {
+            edge.check_stored(epoch, self.committed..committed);
         }
         self.committed = self.committed.max(committed);
     }

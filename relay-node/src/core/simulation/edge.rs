@@ -2,15 +2,16 @@
 
 use crate::core::edge_requests::{Answer, EdgeError, Request, Ticket};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use streamchain_protocol::ids::{Epoch, Incarnation, Seq, ShortId, StreamId};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::wire::{
-    Batch, Committed, EpochGrant, FollowGrant, LinkReach, ProducerKey, ProducerState, Record,
+    Batch, Committed, EpochGrant, FollowGrant, LinkReach, Presence, ProducerKey, ProducerState, Record,
 };
 
 /// One run of one relay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Run {
     pub relay: usize,
     pub run: u64,
@@ -23,6 +24,10 @@ pub(super) struct Edge {
     pub records: Vec<Record>,
     next: BTreeMap<ProducerKey, u64>,
     last: Option<(Batch, Seq)>,
+    /// What clients received under each epoch and seq: the same for all.
+    heard: BTreeMap<(u64, u64), Vec<u8>>,
+    /// What the leader reported last of who is at the stream.
+    pub presence: Option<Presence>,
     /// How often a follower became the leader.
     pub takeovers: u64,
 }
@@ -62,6 +67,12 @@ impl Edge {
             }
             Request::Batch { body } => Answer::Batch(self.commit(asker, Batch::decode(&body).unwrap())),
             Request::Inbox { epoch } => Answer::Inbox(self.leads(asker, epoch).map(|()| Vec::new())),
+            Request::Presence { epoch, presence } => {
+                if self.leads(asker, epoch).is_ok() {
+                    self.presence = Some(presence.as_ref().clone());
+                }
+                Answer::PresenceTaken
+            }
             Request::Release { epoch } => {
                 if self.leads(asker, epoch).is_ok() {
                     self.leader = None;
@@ -69,6 +80,11 @@ impl Edge {
                 Answer::Released
             }
         }
+    }
+
+    /// Who leads.
+    pub(super) fn leader(&self) -> Option<Run> {
+        self.leader.map(|(leader, _)| leader)
     }
 
     fn leads(&self, asker: Run, epoch: Epoch) -> Result<(), EdgeError> {
@@ -151,6 +167,26 @@ impl Edge {
         self.records.extend(batch.records.clone());
         self.last = Some((batch, committed));
         Ok(answer(committed))
+    }
+
+    /// A client has received a message.
+    pub(super) fn received(&mut self, epoch: Epoch, seq: Seq, payload: &[u8]) {
+        let heard = self
+            .heard
+            .entry((epoch.0, seq.0))
+            .or_insert_with(|| payload.to_vec());
+        assert_eq!(heard, payload, "epoch {epoch}: message {seq} is one for all");
+    }
+
+    /// A client was sent under this epoch that these are stored, and has received of them what was not left out.
+    pub(super) fn check_stored(&self, epoch: Epoch, seqs: Range<u64>) {
+        for seq in seqs {
+            let stored = self.text(seq);
+            assert!(stored.is_some(), "message {seq} is not stored");
+            if let Some(heard) = self.heard.get(&(epoch.0, seq)) {
+                assert_eq!(Some(heard.as_slice()), stored, "epoch {epoch}: message {seq}");
+            }
+        }
     }
 
     /// How many messages of a producer are stored.

@@ -1,37 +1,62 @@
 //! Streams over shards and relays that die, are cut off, lie behind and lead in turn, on a virtual network and clock.
 //!
 //! What always holds, whatever happens: each message is stored once, and a producer's in order; a client receives messages of one
-//! epoch in order, each once or as a gap, and none of an older epoch behind a newer one; what it is told is committed is what is
-//! stored; when the network is whole again, everything that was published is stored and everybody has it.
+//! epoch in order, each once or as a gap, the same as all others, and none of an older epoch behind a newer one; what it is sent as
+//! committed is what is stored; no more bytes are on their way over a link than it was given credit for; when the network is whole
+//! again, everything that was published is stored, everybody has it, and knows how many read it.
 
 mod client;
 mod edge;
+mod large;
 mod world;
 
+use client::Part;
 use proptest::prelude::*;
 use std::time::Duration;
-use world::{Fault, RELAYS, World};
+use world::{Fault, Network, World};
 
+const RELAYS: usize = 3;
 const CLIENTS: usize = 9;
 
 fn faults() -> impl Strategy<Value = Vec<(u16, Fault)>> {
     let fault = prop_oneof![
         3 => (0..RELAYS).prop_map(Fault::Restart),
+        2 => (0..RELAYS).prop_map(Fault::Leave),
         3 => (0..RELAYS, 0..RELAYS).prop_map(|(one, other)| Fault::Part(one, other)),
         2 => Just(Fault::Heal),
         2 => (0..CLIENTS).prop_map(Fault::Move),
+        1 => (0..RELAYS, 1..3_000_u64).prop_map(|(relay, ms)| Fault::Delay(relay, ms)),
         10 => (1..40_u8).prop_map(Fault::Publish),
     ];
     prop::collection::vec((0..400_u16, fault), 4..24)
 }
 
-fn latencies() -> impl Strategy<Value = [u64; RELAYS]> {
-    [1, 1, 1].map(|_| prop_oneof![Just(1), Just(5), Just(40), Just(150)])
+fn latencies() -> impl Strategy<Value = Vec<u64>> {
+    let one = prop_oneof![Just(1_u64), Just(5), Just(40), Just(150)];
+    prop::collection::vec(one, RELAYS)
+}
+
+/// Three relays of two shards.
+fn small(latencies: &[u64], loss_per_mille: u64) -> Network {
+    Network {
+        shards: 2,
+        loss_per_mille,
+        ..Network::of(latencies)
+    }
+}
+
+fn parts() -> Vec<Part> {
+    let part = |index: usize| Part {
+        is_able: !index.is_multiple_of(4),
+        publishes: !index.is_multiple_of(3),
+        wants_presence: index.is_multiple_of(2),
+    };
+    (0..CLIENTS).map(part).collect()
 }
 
 /// Lets all of it happen, and then all be well.
-fn run(seed: u64, latencies: [u64; RELAYS], faults: &[(u16, Fault)]) -> World {
-    let mut world = World::new(seed, CLIENTS, latencies);
+fn run(seed: u64, network: Network, faults: &[(u16, Fault)]) -> World {
+    let mut world = World::new(seed, network, &parts());
     world.pass(Duration::from_millis(100));
     for (wait_ms, fault) in faults {
         world.fault(*fault);
@@ -44,25 +69,26 @@ fn run(seed: u64, latencies: [u64; RELAYS], faults: &[(u16, Fault)]) -> World {
 }
 
 /// How many schedules are tried: more than in a test run where the variable says so.
-fn schedules() -> ProptestConfig {
-    let asked = std::env::var("SIMULATED_SCHEDULES").ok();
+fn schedules(few: u32, variable: &str) -> ProptestConfig {
+    let asked = std::env::var(variable).ok();
     ProptestConfig {
-        cases: asked.and_then(|cases| cases.parse().ok()).unwrap_or(100),
+        cases: asked.and_then(|cases| cases.parse().ok()).unwrap_or(few),
         failure_persistence: None,
         ..ProptestConfig::default()
     }
 }
 
 proptest! {
-    #![proptest_config(schedules())]
+    #![proptest_config(schedules(100, "SIMULATED_SCHEDULES"))]
 
     #[test]
     fn a_stream_over_three_relays_survives_what_happens(
         seed in any::<u64>(),
         latencies in latencies(),
+        loss_per_mille in prop_oneof![Just(0_u64), Just(10), Just(100)],
         faults in faults(),
     ) {
-        run(seed, latencies, &faults);
+        run(seed, small(&latencies, loss_per_mille), &faults);
     }
 }
 
@@ -80,7 +106,7 @@ fn sessions_of_surviving_relays_go_on_when_the_leader_dies() {
     for seed in 0..6 {
         let leader_dies = (0..RELAYS).map(|relay| (1_500, Fault::Restart(relay)));
         let busy = leader_dies.flat_map(|death| [(100, Fault::Publish(20)), death]);
-        let world = run(seed, [1, 1, 1], &busy.take(2).collect::<Vec<_>>());
+        let world = run(seed, small(&[1, 1, 1], 0), &busy.take(2).collect::<Vec<_>>());
         all += unbroken(&world);
     }
     assert!(
@@ -90,9 +116,35 @@ fn sessions_of_surviving_relays_go_on_when_the_leader_dies() {
 }
 
 #[test]
+fn a_leader_that_leaves_is_replaced_before_its_links_break() {
+    let mut world = World::new(3, small(&[1, 1, 1], 0), &parts());
+    world.pass(Duration::from_millis(100));
+    world.fault(Fault::Publish(20));
+    world.pass(Duration::from_millis(200));
+    let leader = world.edge.leader().unwrap();
+    world.fault(Fault::Leave(leader.relay));
+    world.pass(Duration::from_millis(150));
+    assert_ne!(
+        world.edge.leader().unwrap().relay,
+        leader.relay,
+        "a follower leads now"
+    );
+    assert_eq!(world.edge.epoch, 2);
+    world.fault(Fault::Publish(3));
+    world.settle();
+    let elsewhere = |client: &&client::Client| client.second_welcomes > 0;
+    let went_on: Vec<_> = world.clients.iter().filter(elsewhere).collect();
+    assert!(
+        !went_on.is_empty(),
+        "sessions at the other relays have a second welcome"
+    );
+    assert!(went_on.iter().all(|client| client.reconnects == 0));
+}
+
+#[test]
 fn a_follower_that_lies_behind_gets_gaps_and_catches_up() {
     let publish = (0..20).map(|_| (30, Fault::Publish(30)));
-    let world = run(7, [1, 150, 1], &publish.collect::<Vec<_>>());
+    let world = run(7, small(&[1, 150, 1], 0), &publish.collect::<Vec<_>>());
     assert!(world.most_in_flight > 0, "messages went over links");
     assert_eq!(world.edge.epoch, 1, "nobody else became the leader");
     for client in &world.clients {

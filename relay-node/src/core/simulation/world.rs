@@ -1,14 +1,18 @@
 //! Relays with their real machines, links, clients and an edge, on a virtual network and clock.
 
+mod faults;
 mod links;
 
-use super::client::{Client, Next};
+pub(super) use faults::Fault;
+
+use super::client::{Client, Next, Part};
 use super::edge::{Edge, Run};
 use crate::core::edge_requests::{Answer, Ticket};
 use crate::core::peer_connection::SessionConfig;
 use crate::core::session::SessionKey;
 use crate::core::{Command, LinkMessage, LinkPeer, Memory, Now, Rates, Shard, ShardConfig};
-use std::collections::BTreeMap;
+use links::Links;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::config::{CryptoProvider, DtlsCert};
@@ -17,16 +21,21 @@ use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::SplitMix64;
 
-pub(super) const RELAYS: usize = 3;
-pub(super) const SHARDS: usize = 2;
 const STREAM: ShortId = ShortId([0x51; 20]);
 /// How long it takes until both ends of a broken link know.
 const LINK_TIMEOUT: Duration = Duration::from_millis(600);
 const EDGE_LATENCY: Duration = Duration::from_millis(8);
 const CLIENT_LATENCY: Duration = Duration::from_millis(2);
 const SHARD_LATENCY: Duration = Duration::from_micros(50);
+/// How often a shard's sessions are handed what they were sent: what comes in between shares messages.
+const TURN: Duration = Duration::from_millis(1);
 /// How often a relay acquires the epochs of its streams again.
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
+/// How long it takes at most until all know who is there, once nothing changes: a second each to count at a follower and at the
+/// leader, and the ways between.
+const PRESENCE_SETTLES: Duration = Duration::from_secs(20);
+/// How long a relay that shuts down goes on.
+const LEAVING: Duration = Duration::from_millis(400);
 /// Incoming links have numbers from here on, outgoing ones below.
 const INCOMING: u64 = 1 << 63;
 /// Small, so that followers that lie behind get gaps.
@@ -38,46 +47,57 @@ const MEMORY: Memory = Memory {
 /// A shard of a run of a relay.
 type Place = (Run, usize);
 
+/// What the network is like when all is well.
+pub(super) struct Network {
+    /// How long a frame of a link takes from or to each relay, milliseconds: the longer of the two counts.
+    latencies: Vec<u64>,
+    pub shards: usize,
+    /// Of 1,000 frames of links so many are lost, and sent again.
+    pub loss_per_mille: u64,
+    /// A relay whose links carry only so many bytes of messages in a second.
+    pub slow: Option<(usize, u64)>,
+    /// The time in which the first sessions are opened.
+    pub arrival: Duration,
+}
+
+impl Network {
+    pub(super) fn of(latencies: &[u64]) -> Self {
+        Self {
+            latencies: latencies.to_vec(),
+            shards: 1,
+            loss_per_mille: 0,
+            slow: None,
+            arrival: Duration::from_millis(CLIENTS_ARRIVE_MS),
+        }
+    }
+}
+
+/// The time in which the first sessions are opened, unless a network says another.
+const CLIENTS_ARRIVE_MS: u64 = 9;
+
 struct Relay {
     run: u64,
-    is_alive: bool,
     shards: Vec<Shard>,
 }
 
-/// A link between two relays.
-struct Link {
-    lower: (Place, u64),
-    upper: (Place, u64),
-    is_broken: bool,
-}
-
 enum Event {
-    Linked(Place, LinkPeer, LinkMessage),
+    /// A frame of a link between relays: of which link, and to whom.
+    Linked(usize, Place, LinkPeer, LinkMessage),
+    LinkedInside(Place, usize, LinkMessage),
     LinkLost(Place, LinkPeer),
     Answered(Place, Ticket, Answer),
     /// A client's message reaches its relay, if the session is still this one.
     FromClient(usize, u64, Vec<u8>),
     ToClient(usize, u64, Vec<u8>),
     Reconnect(usize),
+    /// A shard's sessions are handed what they were sent.
+    Collect(Place),
     Confirm(usize),
+    /// A run of a relay that shuts down is over, if it has not died before.
+    Gone(Run),
 }
 
-/// What happens to the network.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Fault {
-    /// A relay dies, and another run of it begins.
-    Restart(usize),
-    /// The links between two relays break, and none comes up.
-    Part(usize, usize),
-    /// All relays reach each other again.
-    Heal,
-    /// A client connects again somewhere else.
-    Move(usize),
-    /// Clients publish so many messages each.
-    Publish(u8),
-}
-
-/// Where a client's session is: relay, shard and key; and how many it had before.
+/// Where a client's session is: relay, shard and key.
 struct Seat {
     place: Place,
     key: SessionKey,
@@ -86,30 +106,35 @@ struct Seat {
 pub(super) struct World {
     crypto: Arc<CryptoProvider>,
     certificate: DtlsCert,
+    network: Network,
     start: Instant,
     now: Instant,
     random: SplitMix64,
     relays: Vec<Relay>,
     pub edge: Edge,
-    links: Vec<Link>,
-    parted: Vec<(usize, usize)>,
-    latencies: [u64; RELAYS],
+    links: Links,
+    parted: BTreeSet<(usize, usize)>,
+    /// Until when nothing that a relay sends or is sent over links arrives.
+    held: Vec<Option<Instant>>,
     pub clients: Vec<Client>,
     seats: Vec<Option<Seat>>,
+    /// The clients that were seated at each relay's shards; some have left since.
+    seated: Vec<Vec<Vec<usize>>>,
     /// How many sessions each client had: messages of an earlier one are lost.
     sessions: Vec<u64>,
     events: BTreeMap<(Instant, u64), Event>,
     numbered: u64,
-    /// Bytes of messages on their way over each link, by its lower end.
-    in_flight: BTreeMap<(Place, u64), usize>,
+    /// Shards with something to do, and those whose sessions are handed something soon.
+    touched: BTreeSet<Place>,
+    collecting: BTreeSet<Place>,
     pub most_in_flight: usize,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, clients: usize, latencies: [u64; RELAYS]) -> Self {
+    pub(super) fn new(seed: u64, network: Network, parts: &[Part]) -> Self {
         let crypto = Arc::new(crate::core::dtls::crypto_provider());
         let certificate = crypto.dtls_provider.generate_certificate().unwrap();
-        let start = Instant::now();
+        let (start, count, relays) = (Instant::now(), parts.len(), network.latencies.len());
         let mut world = Self {
             crypto,
             certificate,
@@ -118,41 +143,47 @@ impl World {
             random: SplitMix64::new(seed),
             relays: Vec::new(),
             edge: Edge::default(),
-            links: Vec::new(),
-            parted: Vec::new(),
-            latencies,
-            clients: (0..clients).map(Client::new).collect(),
-            seats: (0..clients).map(|_| None).collect(),
-            sessions: vec![0; clients],
+            links: Links::default(),
+            parted: BTreeSet::new(),
+            held: vec![None; relays],
+            clients: parts
+                .iter()
+                .enumerate()
+                .map(|(index, part)| Client::new(index, *part))
+                .collect(),
+            seats: (0..count).map(|_| None).collect(),
+            seated: vec![vec![Vec::new(); network.shards]; relays],
+            sessions: vec![0; count],
             events: BTreeMap::new(),
             numbered: 0,
-            in_flight: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            collecting: BTreeSet::new(),
             most_in_flight: 0,
+            network,
         };
-        for relay in 0..RELAYS {
+        for relay in 0..relays {
             let shards = world.shards(0);
-            world.relays.push(Relay {
-                run: 0,
-                is_alive: true,
-                shards,
-            });
+            world.relays.push(Relay { run: 0, shards });
             world.plan(CONFIRM_INTERVAL, Event::Confirm(relay));
         }
-        for client in 0..clients {
-            world.plan(Duration::from_millis(client as u64), Event::Reconnect(client));
+        let arrival = world.network.arrival.as_millis() as u64;
+        for client in 0..count {
+            let at = client as u64 * arrival / count as u64;
+            world.plan(Duration::from_millis(at), Event::Reconnect(client));
         }
         world
     }
 
     fn shards(&mut self, run: u64) -> Vec<Shard> {
         let keys = RelayKey::from_hex(&"11".repeat(32)).unwrap().session_keys();
-        (0..SHARDS)
+        let shards = self.network.shards;
+        (0..shards)
             .map(|index| {
                 Shard::new(ShardConfig {
                     keys: keys.clone(),
                     session: self.session_config(),
                     index,
-                    shards: SHARDS,
+                    shards,
                     follows: true,
                     commit_interval: Duration::from_millis(20),
                     seed: run + self.random.next_bits(),
@@ -183,21 +214,31 @@ impl World {
     }
 
     fn plan(&mut self, wait: Duration, event: Event) {
+        self.plan_at(self.now + wait, event);
+    }
+
+    fn plan_at(&mut self, at: Instant, event: Event) {
         self.numbered += 1;
-        self.events.insert((self.now + wait, self.numbered), event);
+        self.events.insert((at, self.numbered), event);
     }
 
     fn run_of(&self, relay: usize) -> Run {
-        Run {
-            relay,
-            run: self.relays[relay].run,
-        }
+        let run = self.relays[relay].run;
+        Run { relay, run }
     }
 
     /// The shard, if this run of its relay is alive.
     fn shard(&mut self, (run, shard): Place) -> Option<&mut Shard> {
         let relay = &mut self.relays[run.relay];
-        (relay.run == run.run && relay.is_alive).then(|| &mut relay.shards[shard])
+        (relay.run == run.run).then(|| &mut relay.shards[shard])
+    }
+
+    /// A shard was handed something: it has commands, and its sessions are handed what they are sent.
+    fn touch(&mut self, place: Place) {
+        self.touched.insert(place);
+        if self.collecting.insert(place) {
+            self.plan(TURN, Event::Collect(place));
+        }
     }
 
     fn are_parted(&self, one: usize, other: usize) -> bool {
@@ -206,81 +247,21 @@ impl World {
 
     /// How long a frame takes between two relays.
     fn latency(&self, one: usize, other: usize) -> Duration {
-        Duration::from_millis(self.latencies[one].max(self.latencies[other]))
+        let latencies = &self.network.latencies;
+        Duration::from_millis(latencies[one].max(latencies[other]))
     }
 
-    pub(super) fn fault(&mut self, fault: Fault) {
-        match fault {
-            Fault::Restart(relay) => {
-                let gone = self.run_of(relay);
-                self.relays[relay].run += 1;
-                let shards = self.shards(self.relays[relay].run);
-                self.relays[relay].shards = shards;
-                self.break_links(|link| [link.lower.0.0, link.upper.0.0].contains(&gone));
-                for client in 0..self.clients.len() {
-                    if self.seats[client]
-                        .as_ref()
-                        .is_some_and(|seat| seat.place.0 == gone)
-                    {
-                        self.unseat(client, Duration::from_millis(300));
-                    }
-                }
-            }
-            Fault::Part(one, other) if one != other => {
-                self.parted.push((one.min(other), one.max(other)));
-                let ends = |link: &Link| (link.lower.0.0.relay, link.upper.0.0.relay);
-                self.break_links(|link| [(one, other), (other, one)].contains(&ends(link)));
-            }
-            Fault::Part(..) => {}
-            Fault::Heal => self.parted.clear(),
-            Fault::Move(client) => {
-                let client = client % self.clients.len();
-                if let Some(Seat { place, key }) = self.seats[client].take() {
-                    let now = self.now();
-                    if let Some(shard) = self.shard(place) {
-                        shard.end_simulated(key, now);
-                    }
-                    self.unseat(client, Duration::from_millis(20));
-                }
-            }
-            Fault::Publish(count) => {
-                for client in 0..self.clients.len() {
-                    self.clients[client].tick(u64::from(count));
-                    self.send_outgoing(client);
-                }
-            }
-        }
-    }
-
-    /// A client's session is gone; it opens another one after a while.
-    fn unseat(&mut self, client: usize, wait: Duration) {
-        self.seats[client] = None;
-        self.sessions[client] += 1;
-        self.clients[client].reconnects += 1;
-        self.plan(wait, Event::Reconnect(client));
-    }
-
-    fn break_links(&mut self, is_meant: impl Fn(&Link) -> bool) {
-        let mut lost = Vec::new();
-        for link in self
-            .links
-            .iter_mut()
-            .filter(|link| !link.is_broken && is_meant(link))
-        {
-            link.is_broken = true;
-            lost.extend([link.lower, link.upper]);
-        }
-        for (place, number) in lost {
-            self.plan(LINK_TIMEOUT, Event::LinkLost(place, LinkPeer::Relay(number)));
-        }
+    fn is_seated_at(&self, client: usize, run: Run) -> bool {
+        let seat = self.seats[client].as_ref();
+        seat.is_some_and(|seat| seat.place.0 == run)
     }
 
     fn seat(&mut self, client: usize) {
-        let relay = self.below(RELAYS);
-        let shard = self.below(SHARDS);
+        let relay = self.below(self.relays.len());
+        let shard = self.below(self.network.shards);
         let place = (self.run_of(relay), shard);
         let (author, now) = (self.clients[client].producer().author, self.now());
-        let number = self.sessions[client] * 64 + client as u64;
+        let number = self.sessions[client] * (1 << 32) + client as u64;
         let token = SessionToken {
             rights: SessionRights::ALL,
             expires: UnixSec(u64::MAX),
@@ -292,9 +273,10 @@ impl World {
             max_message: MaxMessage::UNKNOWN,
             end: None,
         };
-        let shard = &mut self.relays[relay].shards[shard];
-        let key = shard.open_simulated(token, now);
+        let key = self.relays[relay].shards[shard].open_simulated(token, now);
         self.seats[client] = Some(Seat { place, key });
+        self.seated[relay][shard].push(client);
+        self.touch(place);
         self.clients[client].open();
         self.send_outgoing(client);
     }
@@ -313,7 +295,7 @@ impl World {
         self.now = end;
     }
 
-    /// Lets time pass until all clients have everything, for a minute at most.
+    /// Lets time pass until all clients have everything, for a minute at most, and then until they know of each other.
     pub(super) fn settle(&mut self) {
         let end = self.now + Duration::from_secs(60);
         while !self.clients.iter().all(|client| client.is_done(&self.edge)) {
@@ -324,6 +306,19 @@ impl World {
             );
             self.pass(Duration::from_millis(100));
             self.fault(Fault::Publish(0));
+        }
+        let (all, end) = (self.clients.len() as u64, self.now + PRESENCE_SETTLES);
+        let asked = |client: &&Client| client.wants_presence();
+        let knows = |client: &Client| client.readers == Some(all);
+        while !self.clients.iter().filter(asked).all(knows) {
+            let known: Vec<_> = self
+                .clients
+                .iter()
+                .filter(asked)
+                .map(|client| client.readers)
+                .collect();
+            assert!(self.now < end, "{all} read the stream, known are {known:?}");
+            self.pass(Duration::from_millis(100));
         }
     }
 
@@ -342,7 +337,8 @@ impl World {
                 "client {index} at {place:?}: {cursor} read, {committed} committed, {stored} of {published} stored\n"
             )
         };
-        let clients: String = self.clients.iter().map(of).collect();
+        let behind = self.clients.iter().filter(|client| !client.is_done(&self.edge));
+        let clients: String = behind.take(20).map(of).collect();
         format!(
             "epoch {}, head {}\n{clients}",
             self.edge.epoch,
@@ -360,11 +356,15 @@ impl World {
         };
         self.now = next.max(self.now);
         let now = self.now();
-        for relay in 0..RELAYS {
-            self.relays[relay]
-                .shards
-                .iter_mut()
-                .for_each(|shard| shard.handle_timeout(now));
+        for relay in 0..self.relays.len() {
+            let run = self.run_of(relay);
+            for shard in 0..self.network.shards {
+                let its = &mut self.relays[relay].shards[shard];
+                if its.next_timeout().is_some_and(|at| at <= now.instant) {
+                    its.handle_timeout(now);
+                    self.touch((run, shard));
+                }
+            }
         }
         while let Some(entry) = self
             .events
@@ -374,13 +374,8 @@ impl World {
             let event = entry.remove();
             self.take(event);
         }
-        for relay in 0..RELAYS {
-            for shard in 0..SHARDS {
-                self.run_commands((self.run_of(relay), shard));
-            }
-        }
-        for client in 0..self.clients.len() {
-            self.collect(client);
+        while let Some(place) = self.touched.pop_first() {
+            self.run_commands(place);
         }
         true
     }
@@ -388,21 +383,19 @@ impl World {
     fn take(&mut self, event: Event) {
         let now = self.now();
         match event {
-            Event::Linked(place, peer, message) => {
-                self.landed(place, &message);
-                if let Some(shard) = self.shard(place) {
-                    shard.handle_link(peer, message, now);
-                }
+            Event::Linked(index, place, peer, message) => {
+                self.landed(index, &message);
+                self.hand_over(place, |shard| shard.handle_link(peer, message, now));
+            }
+            Event::LinkedInside(place, from, message) => {
+                let peer = LinkPeer::Shard(from);
+                self.hand_over(place, |shard| shard.handle_link(peer, message, now));
             }
             Event::LinkLost(place, peer) => {
-                if let Some(shard) = self.shard(place) {
-                    shard.handle_link_lost(peer, now);
-                }
+                self.hand_over(place, |shard| shard.handle_link_lost(STREAM, peer, now))
             }
             Event::Answered(place, ticket, answer) => {
-                if let Some(shard) = self.shard(place) {
-                    shard.handle_answer(ticket, answer, now);
-                }
+                self.hand_over(place, |shard| shard.handle_answer(ticket, answer, now));
             }
             Event::FromClient(client, session, message) => {
                 let seat = self.seats[client]
@@ -410,13 +403,11 @@ impl World {
                     .filter(|_| self.sessions[client] == session);
                 if let Some(Seat { place, key }) = seat {
                     let (place, key) = (*place, *key);
-                    if let Some(shard) = self.shard(place) {
-                        shard.take_simulated(key, &message, now);
-                    }
+                    self.hand_over(place, |shard| shard.take_simulated(key, &message, now));
                 }
             }
             Event::ToClient(client, session, message) if self.sessions[client] == session => {
-                match self.clients[client].receive(&message, &self.edge) {
+                match self.clients[client].receive(&message, &mut self.edge) {
                     Next::GoOn => self.send_outgoing(client),
                     Next::Reconnect => self.fault(Fault::Move(client)),
                 }
@@ -424,28 +415,48 @@ impl World {
             Event::ToClient(..) => {}
             Event::Reconnect(client) if self.seats[client].is_none() => self.seat(client),
             Event::Reconnect(_) => {}
+            Event::Gone(run) if self.run_of(run.relay) == run => self.fault(Fault::Restart(run.relay)),
+            Event::Gone(_) => {}
+            Event::Collect(place) => self.collect(place),
             Event::Confirm(relay) => {
-                self.relays[relay]
-                    .shards
-                    .iter_mut()
-                    .for_each(Shard::confirm_streams);
+                for shard in 0..self.network.shards {
+                    self.hand_over((self.run_of(relay), shard), Shard::confirm_streams);
+                }
                 self.plan(CONFIRM_INTERVAL, Event::Confirm(relay));
             }
         }
     }
 
-    /// Hands over what a session was sent; one that is over is replaced by another.
-    fn collect(&mut self, client: usize) {
-        let Some(Seat { place, key }) = &self.seats[client] else {
-            return;
-        };
-        let (place, key, session) = (*place, *key, self.sessions[client]);
-        let Some(shard) = self.shard(place) else {
-            return;
-        };
-        for message in shard.written(STREAM, key) {
-            self.plan(CLIENT_LATENCY, Event::ToClient(client, session, message));
+    fn hand_over(&mut self, place: Place, what: impl FnOnce(&mut Shard)) {
+        if let Some(shard) = self.shard(place) {
+            what(shard);
+            self.touch(place);
         }
+    }
+
+    /// Hands over what the sessions of a shard were sent; one that is over is replaced by another.
+    fn collect(&mut self, place: Place) {
+        self.collecting.remove(&place);
+        if self.shard(place).is_none() {
+            return;
+        }
+        let mut seated = std::mem::take(&mut self.seated[place.0.relay][place.1]);
+        seated.retain(|client| self.is_seated_at(*client, place.0));
+        seated.sort_unstable();
+        seated.dedup();
+        for client in &seated {
+            let Some(Seat { place: at, key }) = &self.seats[*client] else {
+                continue;
+            };
+            let (at, key, session) = (*at, *key, self.sessions[*client]);
+            let Some(shard) = self.shard(place).filter(|_| at == place) else {
+                continue;
+            };
+            for message in shard.written(STREAM, key) {
+                self.plan(CLIENT_LATENCY, Event::ToClient(*client, session, message));
+            }
+        }
+        self.seated[place.0.relay][place.1] = seated;
     }
 
     fn run_commands(&mut self, place: Place) {
@@ -464,7 +475,7 @@ impl World {
                     self.dial(place, number, leader);
                 }
                 Command::Link(LinkPeer::Shard(shard), message) => {
-                    let event = Event::Linked((place.0, shard), LinkPeer::Shard(place.1), message);
+                    let event = Event::LinkedInside((place.0, shard), place.1, message);
                     self.plan(SHARD_LATENCY, event);
                 }
                 Command::Link(LinkPeer::Relay(number), message) => self.carry(place, number, message),

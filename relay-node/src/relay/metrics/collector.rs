@@ -6,6 +6,7 @@
 use crate::core::Load;
 use crate::core::counters::{ErrorCounts, Latencies};
 use crate::relay::edge_status::EdgeStatus;
+use crate::relay::links::LinkStatus;
 use crate::relay::shard_thread::Report;
 use crate::turn::net::TurnReport;
 use prometheus_client::collector::Collector;
@@ -41,6 +42,8 @@ pub(crate) struct Sources {
     /// The reports of the TURN server, if there is one.
     pub turn: Option<watch::Receiver<TurnReport>>,
     pub edge: Arc<EdgeStatus>,
+    /// Links to other relays, if there are any.
+    pub links: Option<Arc<LinkStatus>>,
 }
 
 impl Sources {
@@ -72,6 +75,7 @@ impl Sum {
             sum.load.streams += report.load.streams;
             sum.load.uncommitted += report.load.uncommitted;
             sum.load.uncommitted_bytes += report.load.uncommitted_bytes;
+            sum.load.link_lag = sum.load.link_lag.max(report.load.link_lag);
             for (name, count) in report.counters.list() {
                 *sum.counters.entry(name).or_default() += count;
             }
@@ -117,6 +121,9 @@ impl Collector for Sources {
             &sum.commits,
         )?;
         out.edge(&self.edge)?;
+        if let Some(links) = &self.links {
+            out.links(links, sum.load.link_lag)?;
+        }
         self.turn.as_ref().map_or(Ok(()), |turn| out.turn(&turn.borrow()))
     }
 }
@@ -171,6 +178,25 @@ impl Metrics<'_> {
             ConstCounter::new(count).encode(encoder.encode_family(&[("outcome", outcome)])?)?;
         }
         Ok(())
+    }
+
+    fn links(&mut self, links: &LinkStatus, lag: u64) -> Result<(), Error> {
+        for (name, help, value) in links.gauges() {
+            self.gauge(name, help, value)?;
+        }
+        self.gauge(
+            "link_lag_messages",
+            "Messages that the follower which is furthest behind was not sent yet.",
+            lag,
+        )?;
+        for (name, help, value) in links.counters() {
+            self.counter(name, help, value)?;
+        }
+        self.histogram(
+            "link_delay_seconds",
+            "Time from when a leader gave a message its seq until it came over the link, by the clocks of both.",
+            &links.delays(),
+        )
     }
 
     fn turn(&mut self, turn: &TurnReport) -> Result<(), Error> {
@@ -232,13 +258,14 @@ mod tests {
         report
     }
 
-    fn sources(shards: usize, turn: bool) -> Sources {
+    fn sources(shards: usize, turn_and_links: bool) -> Sources {
         let shards = (0..shards).map(|_| watch::channel(report()).1).collect();
-        let turn = turn.then(|| watch::channel(TurnReport::default()).1);
+        let turn = turn_and_links.then(|| watch::channel(TurnReport::default()).1);
         Sources {
             shards,
             turn,
             edge: Arc::default(),
+            links: turn_and_links.then(Arc::default),
         }
     }
 
@@ -258,6 +285,10 @@ mod tests {
             assert!(text.lines().any(|given| given == line), "{line}\n{text}");
         }
         assert!(!text.contains("turn"), "no TURN server, no figures of one");
+        assert!(
+            !text.contains("link_bytes"),
+            "no links to other relays, no figures of them"
+        );
     }
 
     #[test]

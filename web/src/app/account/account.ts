@@ -18,7 +18,7 @@ import {
 } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { dialogHeader } from "../ui/dialog.ts";
-import { el, setText } from "../ui/dom.ts";
+import { el, isBusy, setBusy, setText } from "../ui/dom.ts";
 import { icon } from "../ui/icons.ts";
 import { makePageKey, pageWallet } from "./page-key.ts";
 import { explainWallet, Wallets } from "./wallets.ts";
@@ -253,14 +253,15 @@ export class AccountMenu {
         class: primary ? "primary" : "quiet",
         testid: `account-${name}`,
         onclick: async () => {
+          if (isBusy(button)) return;
           setText(this.#problem, "");
-          button.disabled = true;
+          setBusy(button, true);
           try {
             await act();
             location.reload();
           } catch (error) {
             setText(this.#problem, explainWallet(error));
-            button.disabled = false;
+            setBusy(button, false);
           }
         },
       },

@@ -15,7 +15,7 @@ import {
 } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { dialogHeader } from "../ui/dialog.ts";
-import { el, setText } from "../ui/dom.ts";
+import { el, isBusy, setBusy, setText } from "../ui/dom.ts";
 import { isStreamName, streamAddress } from "../ui/stream-name.ts";
 import { explainWallet, Wallets } from "./wallets.ts";
 
@@ -137,17 +137,18 @@ export class NewStream {
   }
 
   async #submit(): Promise<void> {
+    if (isBusy(this.#make)) return;
     const name = this.#name.value.trim().toLowerCase();
     if (!isStreamName(name) || name.startsWith("0x")) return setText(this.#problem, texts.app.badName);
     setText(this.#problem, "");
-    this.#make.disabled = true;
+    setBusy(this.#make, true);
     try {
       const usual = this.#mode === "root" && !this.#prove.checked;
       location.assign(streamAddress(usual ? name : await this.#makeOwn(name)));
     } catch (error) {
       setText(this.#problem, error instanceof WalletError ? explainWallet(error) : String((error as Error).message));
     } finally {
-      this.#make.disabled = false;
+      setBusy(this.#make, false);
     }
   }
 

@@ -22,7 +22,7 @@ import {
 } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { dialogHeader } from "../ui/dialog.ts";
-import { el, setText } from "../ui/dom.ts";
+import { el, isBusy, setBusy, setText } from "../ui/dom.ts";
 import { dateAndTime, payloadText } from "../ui/format.ts";
 import { icon, statePips } from "../ui/icons.ts";
 
@@ -59,7 +59,12 @@ export class Details {
   readonly #steps = el("div", { class: "checks", testid: "verify-steps" });
   readonly #run = el(
     "button",
-    { type: "button", class: "primary", testid: "verify-run", onclick: () => void this.verify() },
+    {
+      type: "button",
+      class: "primary",
+      testid: "verify-run",
+      onclick: () => void (isBusy(this.#run) || this.verify()),
+    },
     t.run,
   );
   readonly #download = el(
@@ -179,13 +184,13 @@ export class Details {
     const message = this.#message;
     if (message === null) return;
     this.#clear();
-    this.#run.disabled = true;
+    setBusy(this.#run, true);
     setText(this.#run, t.running);
     try {
       const receipt = await this.#receipt(message);
       if (receipt !== null && this.#message === message) await this.#check(receipt, message);
     } finally {
-      this.#run.disabled = false;
+      setBusy(this.#run, false);
       setText(this.#run, t.again);
     }
   }

@@ -153,6 +153,14 @@ function relaysCard({ relays }: Status): HTMLElement {
   return card("relays", t.relays.title, content);
 }
 
+/** A path that breaks between its parts where the room is narrow. */
+function pathText(path: string): HTMLElement {
+  const parts = path
+    .split("/")
+    .flatMap((part, at) => (at < 2 ? [at === 0 ? part : `/${part}`] : [el("wbr"), `/${part}`]));
+  return el("code", {}, ...parts);
+}
+
 function edgeCard({ edge }: Status): HTMLElement {
   const rows = Object.entries(edge.requests)
     .map(([path, { "2xx": ok = 0, "3xx": moved = 0, "4xx": refused = 0, "5xx": failed = 0 }]) => ({
@@ -163,7 +171,7 @@ function edgeCard({ edge }: Status): HTMLElement {
     }))
     .sort((a, b) => b.answered + b.refused + b.failed - (a.answered + a.refused + a.failed));
   const cells = rows.map((row): Cell[] => [
-    el("code", {}, row.path),
+    pathText(row.path),
     t.number(row.answered),
     t.number(row.refused),
     el("span", row.failed > 0 ? { class: "bad" } : {}, t.number(row.failed)),
@@ -221,9 +229,10 @@ export function cards(status: Status, streams: readonly StreamRow[], refusals: r
     gasCard(status),
     storageCard(status),
     relaysCard(status),
+    // A narrow card beside each wide one, so that three columns have no gap.
     streamsCard(status, streams),
+    auditCard(refusals),
     limitsCard(status),
     edgeCard(status),
-    auditCard(refusals),
   ];
 }

@@ -12,6 +12,7 @@ import type {
 } from "../../lib/index.ts";
 import { manageEnglish } from "./manage-english.ts";
 import { operatorEnglish } from "./operator-english.ts";
+import { presenceEnglish } from "./presence-english.ts";
 import { systemEnglish } from "./system-english.ts";
 
 /** The states that a list row, a legend or a timeline shows. */
@@ -277,6 +278,7 @@ export const english = {
     tried: "What was tried",
     attempt: (time: string): string => `Attempt at ${time}`,
   },
+  presence: presenceEnglish,
   system: systemEnglish,
   banner: {
     retry: "Try now",

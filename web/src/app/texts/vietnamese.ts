@@ -3,6 +3,7 @@
 import type { Texts } from "./english.ts";
 import { manageVietnamese } from "./manage-vietnamese.ts";
 import { operatorVietnamese } from "./operator-vietnamese.ts";
+import { presenceVietnamese } from "./presence-vietnamese.ts";
 import { systemVietnamese } from "./system-vietnamese.ts";
 
 const numbers = new Intl.NumberFormat("vi");
@@ -259,6 +260,7 @@ export const vietnamese: Texts = {
     tried: "Những gì đã thử",
     attempt: (time) => `Lần thử lúc ${time}`,
   },
+  presence: presenceVietnamese,
   system: systemVietnamese,
   banner: {
     retry: "Thử ngay",

@@ -52,6 +52,17 @@ export function setAttribute(element: Element, name: string, value: string | und
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/**
+ * Says that a button works, or works no more. It can be pressed and keeps the focus, which one that is disabled loses: its
+ * listener looks at `isBusy`.
+ */
+export function setBusy(button: HTMLButtonElement, isBusy: boolean): void {
+  setAttribute(button, "aria-disabled", isBusy ? "true" : undefined);
+}
+
+/** Whether a button works at what it was pressed for. */
+export const isBusy = (button: HTMLButtonElement): boolean => button.getAttribute("aria-disabled") === "true";
+
 /** Returns a function that runs `render` once in the next frame, however often it is called. */
 export function perFrame(render: () => void): () => void {
   let planned = false;

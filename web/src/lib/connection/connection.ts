@@ -10,7 +10,7 @@ import type { SubscribeOptions, Subscription } from "../read/subscription.ts";
 import type { Attempt } from "../session/attempt-log.ts";
 import type { ConnectionPath } from "../session/path-stats.ts";
 import { type Bytes, type Hex, utf8Bytes } from "../wire/bytes.ts";
-import type { AnchorRef, StreamMessage } from "../wire/records.ts";
+import type { AnchorRef, Presence, StreamMessage } from "../wire/records.ts";
 import type { AuthorCheck } from "./author-verifier.ts";
 import { StreamClient } from "./stream-client.ts";
 import type { ConnectionEvents, ConnectOptions, StateChange, StreamMarks } from "./types.ts";
@@ -56,6 +56,16 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   /** Counts of the stream, as far as this page knows. */
   get marks(): StreamMarks {
     return this.#client.marks;
+  }
+
+  /** Who is on the stream, where the connection asks for it; null while that is not known. A change is a `presence` event. */
+  get presence(): Presence | null {
+    return this.#client.presence.latest;
+  }
+
+  /** Whether this client's author may be listed for those who may read the stream, from now on. */
+  showPresence(isSeen: boolean): void {
+    this.#client.showPresence(isSeen);
   }
 
   /** Authors of the browsers with a direct channel to this one. */

@@ -15,7 +15,7 @@ import {
   type RelayFrame,
   type WelcomeFrame,
 } from "../wire/frames.ts";
-import type { ChainEvent } from "../wire/records.ts";
+import type { ChainEvent, Presence } from "../wire/records.ts";
 import type { LoopState } from "./loop-state.ts";
 import { reactionTo } from "./relay-errors.ts";
 import type { StreamState } from "./stream-state.ts";
@@ -35,6 +35,7 @@ interface FrameRouterOptions {
   /** A message of the relay was handled. */
   readonly onMessage: (frame: MessageFrame) => void;
   readonly onChain: (event: ChainEvent) => void;
+  readonly onPresence: (presence: Presence) => void;
   readonly onError: (frame: ErrorFrame) => void;
   /** Ends the session. */
   readonly end: (error: StreamChainError) => void;
@@ -75,7 +76,7 @@ export class FrameRouter {
   }
 
   #route(frame: RelayFrame): void {
-    const { state, sender, onChain, onWelcome } = this.#options;
+    const { state, sender, onChain, onPresence, onWelcome } = this.#options;
     switch (frame.kind) {
       case "welcome":
         onWelcome(frame);
@@ -103,6 +104,11 @@ export class FrameRouter {
       case "chain-state":
         onChain(chainEventOf(frame));
         break;
+      case "presence": {
+        const { readers, publishers, authors } = frame;
+        onPresence({ readers, publishers, authors });
+        break;
+      }
       case "error":
         this.#routeError(frame);
         break;

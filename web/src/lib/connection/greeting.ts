@@ -3,21 +3,24 @@
 
 import type { SendChannel } from "../publish/sender.ts";
 import type { Feed } from "../read/feed.ts";
-import { concat } from "../wire/bytes.ts";
-import { Ability, encodeFrame } from "../wire/frames.ts";
+import { type Bytes, concat } from "../wire/bytes.ts";
+import { encodeFrame } from "../wire/frames.ts";
 
 /** The requests of one connection. */
 export class Greeting {
   readonly #feed: Feed;
   /** Whether the relay is asked for the signatures of messages. */
   readonly #signatures: boolean;
+  /** Bits of the `abilities` frame. */
+  readonly #abilities: () => number;
   #wanted: { readonly from: number | null } | null = null;
   #subscribed = false;
   #isFirst = true;
 
-  constructor(feed: Feed, signatures = false) {
+  constructor(feed: Feed, signatures: boolean, abilities: () => number) {
     this.#feed = feed;
     this.#signatures = signatures;
+    this.#abilities = abilities;
   }
 
   /** Whether no earlier session brought anything of the stream to this page. */
@@ -44,9 +47,17 @@ export class Greeting {
 
   /** Sends `abilities` and `hello`; `key` signs what the producer sends. On the first session `subscribe` goes along; later ones need the epoch of the welcome first. */
   hello(channel: SendChannel, producer: Uint8Array, key?: Uint8Array): void {
-    const abilities = encodeFrame({ kind: "abilities", bits: Ability.secondWelcome });
-    channel.send(concat([abilities, encodeFrame({ kind: "hello", producer, key })]));
+    channel.send(concat([this.#abilitiesFrame(), encodeFrame({ kind: "hello", producer, key })]));
     if (this.#isFirst) this.subscribe(channel);
+  }
+
+  /** Sends `abilities` again, with other wishes than before. */
+  wish(channel: SendChannel): void {
+    channel.send(this.#abilitiesFrame());
+  }
+
+  #abilitiesFrame(): Bytes {
+    return encodeFrame({ kind: "abilities", bits: this.#abilities() });
   }
 
   /** The relay's welcome came. */

@@ -22,7 +22,7 @@ import { openOrJoin } from "../session/join-session.ts";
 import type { SessionOptions } from "../session/open-session.ts";
 import { PathMemory } from "../session/path-memory.ts";
 import type { Session } from "../session/session.ts";
-import { type SharedPeers, sharedPeers } from "../session/shared-peers.ts";
+import { sharedPeers } from "../session/shared-peers.ts";
 import type { Signer } from "../signed/signer.ts";
 import { type Bytes, fromHex, type Hex } from "../wire/bytes.ts";
 import { RelayErrorCode, type WelcomeFrame } from "../wire/frames.ts";
@@ -31,7 +31,9 @@ import { AuthorVerifier } from "./author-verifier.ts";
 import { FrameRouter } from "./frame-router.ts";
 import { Greeting } from "./greeting.ts";
 import { HttpFallback, isReplaceable } from "./http-fallback.ts";
+import { Introduction } from "./introduction.ts";
 import { shownState } from "./loop-state.ts";
+import { PresenceState } from "./presence.ts";
 import { SessionLoop } from "./session-loop.ts";
 import { StreamIdentity } from "./stream-id.ts";
 import { StreamState } from "./stream-state.ts";
@@ -48,6 +50,7 @@ export class StreamClient {
   readonly state: StreamState;
   readonly direct: DirectChannels;
   readonly authors: AuthorVerifier;
+  readonly presence: PresenceState;
   readonly loop: SessionLoop<Session>;
   readonly #options: ConnectOptions;
   readonly #emit: Emit;
@@ -61,22 +64,12 @@ export class StreamClient {
   readonly #http: HttpFallback;
   readonly #router: FrameRouter;
   readonly #aborter = new AbortController();
-  /** Resolves `introduced`. */
-  #introduce: () => void = () => {};
-  /**
-   * The edge has answered the first attempt, or it failed: nothing is asked of the stream before, since the session request
-   * makes a stream that does not exist, and a browser's console shows each 404 as an error.
-   */
-  readonly #introduced = new Promise<void>((resolve) => {
-    this.#introduce = resolve;
-  });
+  readonly #introduction = new Introduction();
   #producer: Producer | null = null;
   #producerReady: Promise<void> = Promise.resolve();
   #author: Hex | undefined;
   /** The key that signs what the author publishes. */
   #signer: Signer | undefined;
-  /** The connections that this stream may share. */
-  readonly #shared: SharedPeers;
   /** Whether the latest session had a place on another stream's connection and ended before its welcome. */
   #joinFailed = false;
   /** The token of the latest attempt to open a session. */
@@ -91,7 +84,8 @@ export class StreamClient {
     const edge = new EdgeClient(options.edge ?? pageOrigin(), platform.fetch);
     this.edge = edge;
     this.#keys = new KeyRing(platform, edge, options.key);
-    this.#identity = new StreamIdentity(edge, options.stream, platform, this.#introduced, this.#aborter.signal);
+    const { signal } = this.#aborter;
+    this.#identity = new StreamIdentity(edge, options.stream, platform, this.#introduction.happened, signal);
     this.#credentials = new Credentials({
       platform,
       edge,
@@ -100,10 +94,6 @@ export class StreamClient {
       onAuthor: (author) => this.#authorIs(author),
     });
     this.#memory = new PathMemory(platform, edge.origin);
-    const { rtc = {}, webrtc } = options;
-    // Certificates make a connection another one, and can't be compared.
-    const maker = rtc.certificates === undefined ? (webrtc ?? platform.fetch) : this;
-    this.#shared = sharedPeers(maker, `${edge.origin} ${JSON.stringify(rtc)}`);
     const progress = new Progress(edge, options.stream);
     this.progress = progress;
     const onPublication = (publication: Publication): void => emit("publication", publication);
@@ -114,7 +104,8 @@ export class StreamClient {
     const onAnchor = (anchor: AnchorRef): void => emit("anchor", anchor);
     this.state = new StreamState({ progress, outbox, onMarks, onAnchor, signatures });
     this.#sender = new Sender(outbox, platform);
-    this.#greeting = new Greeting(this.state.feed, signatures);
+    this.presence = new PresenceState(options, (presence) => emit("presence", presence));
+    this.#greeting = new Greeting(this.state.feed, signatures, () => this.presence.abilities);
     this.authors = this.#newVerifier();
     this.direct = new DirectChannels({
       platform,
@@ -268,7 +259,7 @@ export class StreamClient {
       stream: this.#options.stream,
       platform: this.#platform,
       online,
-      introduced: this.#introduced,
+      introduced: this.#introduction.happened,
       signatures: this.#options.signatures ?? false,
     };
     const subscription = this.state.subscribe(source, options);
@@ -282,14 +273,20 @@ export class StreamClient {
 
   /** Requests the stream's counts from the edge. */
   async refreshMarks(): Promise<StreamInfo | undefined> {
-    await this.#introduced;
+    await this.#introduction.happened;
     const { info, moved } = await this.progress.refresh();
     if (info !== undefined) {
       this.#emit("info", info);
+      if (this.loop.state.at !== "open") this.presence.reported(info.presence ?? null);
       this.direct.follow(info.p2p && !this.isClosed, this.loop.session?.answer);
     }
     if (moved) this.state.marksMoved();
     return info;
+  }
+
+  /** Whether the author may be listed among those who are on the stream. */
+  showPresence(isSeen: boolean): void {
+    if (this.presence.wishSeen(isSeen) && this.loop.state.at === "open") this.#greeting.wish(this.loop.state.session);
   }
 
   /** Ends everything; `error` is the reason, or undefined when the caller closes the connection. */
@@ -300,7 +297,7 @@ export class StreamClient {
     this.#http.stop();
     this.direct.stop();
     this.#credentials.close();
-    this.#introduce();
+    this.#introduction.done();
     this.#aborter.abort();
     this.outbox.channelLost();
     this.loop.close(error);
@@ -324,8 +321,9 @@ export class StreamClient {
         this.#greeting.hello(session, id, key === this.#signer?.text ? this.#signer?.key : undefined);
       },
       onEnd: () => {
-        this.#introduce();
+        this.#introduction.done();
         this.#channelBegins();
+        this.presence.reported(null);
       },
       forgetToken: (error) => this.#credentials.refused(error, this.#sessionToken),
       fallBack: (error) => this.#fallBack(error),
@@ -338,7 +336,7 @@ export class StreamClient {
 
   async #open(log: AttemptLog): Promise<Session> {
     const session = await openOrJoin({
-      shared: this.#shared,
+      shared: sharedPeers(this.#options, this.#platform.fetch, this.edge.origin, this),
       who: () => this.#author ?? (this.#credentials.isNobody ? "nobody" : undefined),
       mayJoin: !this.#joinFailed,
       options: () => this.#attempt(log),
@@ -380,7 +378,7 @@ export class StreamClient {
   #answered(answer: SessionAnswer, token: string | undefined): void {
     const { author, token: made, owner } = answer;
     if (owner !== undefined) this.#identity.belongsTo(owner);
-    this.#introduce();
+    this.#introduction.done();
     if (token === undefined && made !== undefined && !this.#credentials.made({ token: made, author })) {
       throw retryableError("author-changed", "another request made the guest of this connection");
     }
@@ -400,6 +398,7 @@ export class StreamClient {
       onWelcome: (frame) => this.#welcome(frame),
       onMessage: ({ author, payload, seq }) => this.direct.relayed(author, payload, seq),
       onChain: (event) => this.#emit("chain", event),
+      onPresence: (presence) => this.presence.reported(presence),
       onError: ({ code, text }) => {
         if (code === RelayErrorCode.badSignature) this.#badKey();
         // The session's rights may be over: nothing goes to others, or comes from them, until a new session is open.
@@ -469,7 +468,7 @@ export class StreamClient {
   async #fallBack(error: StreamChainError): Promise<boolean> {
     if (this.#options.httpFallback === false || !isReplaceable(error)) return false;
     // The attempt failed: what is asked from now on follows it.
-    this.#introduce();
+    this.#introduction.done();
     if ((await this.#credentials.identify().catch(() => undefined)) === undefined) this.#claim();
     await this.#producerReady;
     if (!this.isClosed) this.#http.start();
@@ -490,7 +489,8 @@ export class StreamClient {
 
   #pollMarks(): void {
     const { committed, final } = this.marks;
-    const isBlind = !["open", "http"].includes(this.#shown.state) && this.state.subscriptions.size > 0;
+    const { state } = this.#shown;
+    const isBlind = state !== "open" && (state === "http" ? this.presence.isWanted : this.state.subscriptions.size > 0);
     if (final < committed || this.outbox.following || isBlind) this.#refreshQuietly();
   }
 

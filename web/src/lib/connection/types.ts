@@ -10,10 +10,11 @@ import type { Publication } from "../publish/publication.ts";
 import type { Attempt } from "../session/attempt-log.ts";
 import type { RtcConfiguration, WebRtc } from "../webrtc.ts";
 import type { Hex } from "../wire/bytes.ts";
-import type { AnchorRef, ChainEvent } from "../wire/records.ts";
+import type { AnchorRef, ChainEvent, Presence } from "../wire/records.ts";
+import type { WishedPresence } from "./presence.ts";
 
 /** How to reach a stream. */
-export interface ConnectOptions {
+export interface ConnectOptions extends WishedPresence {
   /** Name of the stream, or its id as `0x…`. */
   readonly stream: string;
   /** Origin of the edge; the page's own by default. Outside of a page it must be given. */
@@ -108,6 +109,8 @@ export interface ConnectionEvents {
   chain: ChainEvent;
   /** A message came directly from another browser, or its new state. */
   direct: DirectMessage;
+  /** Who is on the stream, where the connection asks for it; null while that is not known. */
+  presence: Presence | null;
   /** A direct channel opened or closed. */
   peers: readonly Hex[];
   /** An attempt to open a session ended, or the path of the open session is known. */

@@ -1,13 +1,20 @@
 // The edge's answers: their types, and how each is read and checked.
 
 import { malformed, type Problem, StreamChainError } from "../errors.ts";
-import { MAX_PAYLOAD_BYTES } from "../limits.ts";
+import { MAX_PAYLOAD_BYTES, MAX_PRESENT_AUTHORS } from "../limits.ts";
 import type { AnchorState } from "../marks.ts";
 import type { IceServer } from "../webrtc.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { type CborItem, decodeSequence } from "../wire/cbor.ts";
 import { JsonObject } from "../wire/json.ts";
-import { type AnchorRef, type MessageSignature, type Omitted, type StreamMessage, signedBy } from "../wire/records.ts";
+import {
+  type AnchorRef,
+  type MessageSignature,
+  type Omitted,
+  type Presence,
+  type StreamMessage,
+  signedBy,
+} from "../wire/records.ts";
 
 /** The answer of `GET /v1/config`. */
 export interface EdgeConfig {
@@ -94,6 +101,8 @@ export interface StreamInfo {
   readonly p2p: boolean;
   /** Whether the stream takes messages alone that their authors signed. */
   readonly signed: "required" | "optional";
+  /** Who is on the stream, as its leader last said; undefined when that is not known. */
+  readonly presence: Presence | undefined;
 }
 
 /** Another session of the stream that can open direct channels. */
@@ -269,7 +278,34 @@ export function readStream(json: JsonObject): StreamInfo {
     relay: json.textOr("relay", undefined),
     p2p: json.has("p2p") && json.flag("p2p"),
     signed: json.textOr("signed", "optional") === "required" ? "required" : "optional",
+    presence: json.has("presence") ? readPresence(json.object("presence")) : undefined,
   };
+}
+
+function readPresence(json: JsonObject): Presence {
+  const authors = json.has("authors") ? json.hexes("authors", 20) : [];
+  if (authors.length > MAX_PRESENT_AUTHORS)
+    throw malformed(`presence: ${authors.length} authors, limit ${MAX_PRESENT_AUTHORS}`);
+  return { readers: json.uint("readers"), publishers: json.uint("publishers"), authors };
+}
+
+/** A page of the streams that match a pattern. */
+export interface MatchPage {
+  readonly streams: readonly { readonly id: Hex; readonly name: string; readonly owner: Hex }[];
+  /** What the next question goes on behind. */
+  readonly after: string;
+  /** Whether there are more of those that were there at the beginning. */
+  readonly more: boolean;
+}
+
+/** Reads the answer of `GET /v1/streams?match=`. */
+export function readMatches(json: JsonObject): MatchPage {
+  const streams = json.objects("streams").map((one) => ({
+    id: one.hex("id", 32),
+    name: one.text("name"),
+    owner: one.hex("owner", 20),
+  }));
+  return { streams, after: json.text("after"), more: json.has("more") && json.flag("more") };
 }
 
 /** Reads one peer of a mailbox. */

@@ -17,6 +17,7 @@ import {
   errorOfAnswer,
   type JoinAnswer,
   type MailboxContents,
+  type MatchPage,
   type Published,
   parseIceServers,
   readAnchor,
@@ -24,6 +25,7 @@ import {
   readCosts,
   readHistory,
   readJoin,
+  readMatches,
   readPeer,
   readStatus,
   readStream,
@@ -104,6 +106,18 @@ interface NamedStream {
   readonly name: string;
 }
 
+/** Which streams of a pattern are asked for. */
+export interface MatchQuery {
+  /** Whose streams; the operator's by default. */
+  readonly owner?: Hex | undefined;
+  readonly token?: string | undefined;
+  readonly after?: string | undefined;
+  readonly waitS?: number | undefined;
+  /** Streams in the answer, at most; 100 by default. */
+  readonly limit?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A client of one edge. Every method rejects with `StreamChainError`. */
 export class EdgeClient {
   /** Origin of the edge, without a slash at the end. */
@@ -161,6 +175,20 @@ export class EdgeClient {
       throw error;
     });
     return json === undefined ? undefined : readStream(json);
+  }
+
+  /**
+   * Streams whose names match a pattern (`sensors.*`), and that the token's account may read: first those that are there, in pages,
+   * then those made since. `after` is of the page before; behind the last one the edge waits up to `waitS` for new streams.
+   */
+  async matches(pattern: string, { owner, token, after, waitS, limit, signal }: MatchQuery): Promise<MatchPage> {
+    const query = new URLSearchParams({ match: pattern });
+    if (owner !== undefined) query.set("owner", owner);
+    if (after !== undefined) query.set("after", after);
+    if (limit !== undefined) query.set("limit", `${limit}`);
+    if (waitS !== undefined) query.set("wait", `${waitS}`);
+    const init = { headers: { accept: "application/json", ...bearer(token) }, ...(signal ? { signal } : {}) };
+    return readMatches(await readJson(await this.#request(`/v1/streams?${query}`, init), "matches"));
   }
 
   /**

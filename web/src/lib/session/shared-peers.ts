@@ -4,6 +4,7 @@
 // it wait for it, and for no other.
 
 import { StreamChainError } from "../errors.ts";
+import type { RtcConfiguration, WebRtc } from "../webrtc.ts";
 import type { RelayPeer } from "./relay-peer.ts";
 
 /** A connection that is open, or is being opened. */
@@ -72,8 +73,19 @@ export class SharedPeers {
 /** The connections by what makes them, and by edge and configuration. */
 const pages = new WeakMap<object, Map<string, SharedPeers>>();
 
-/** The connections that are made by `maker` (a WebRTC implementation, or what stands for the page) with these settings. */
-export function sharedPeers(maker: object, settings: string): SharedPeers {
+/** What tells connections apart that are made in one page. */
+interface Made {
+  readonly rtc?: RtcConfiguration;
+  readonly webrtc?: WebRtc;
+}
+
+/**
+ * The connections to an edge that are made by one WebRTC implementation, or by the page, for which `page` stands, with one
+ * configuration. Certificates make a connection another one, and can't be compared: they are for `own` alone.
+ */
+export function sharedPeers({ rtc = {}, webrtc }: Made, page: object, origin: string, own: object): SharedPeers {
+  const maker = rtc.certificates === undefined ? (webrtc ?? page) : own;
+  const settings = `${origin} ${JSON.stringify(rtc)}`;
   const bySettings = pages.get(maker) ?? new Map<string, SharedPeers>();
   pages.set(maker, bySettings);
   const shared = bySettings.get(settings) ?? new SharedPeers();

@@ -3,11 +3,11 @@
 // so that an older client works with a newer relay.
 
 import { malformed } from "../errors.ts";
-import { MAX_CHANNEL_MESSAGE_BYTES, MAX_GROUP_MESSAGES, MAX_PAYLOAD_BYTES } from "../limits.ts";
+import { MAX_CHANNEL_MESSAGE_BYTES, MAX_GROUP_MESSAGES, MAX_PAYLOAD_BYTES, MAX_PRESENT_AUTHORS } from "../limits.ts";
 import type { AnchorState } from "../marks.ts";
-import { type Bytes, toHex } from "./bytes.ts";
+import { type Bytes, type Hex, toHex } from "./bytes.ts";
 import { type CborItem, decodeSequence, encodeCbor } from "./cbor.ts";
-import type { Omitted } from "./records.ts";
+import type { Omitted, Presence } from "./records.ts";
 
 /** States by their number on the wire. */
 const ANCHOR_STATES: readonly AnchorState[] = ["anchored", "final", "reverted"];
@@ -46,6 +46,10 @@ export type ClientFrame =
 export const Ability = {
   /** A second `welcome` on a channel is understood: the stream has another epoch. */
   secondWelcome: 1,
+  /** The relay reports who is on the stream. */
+  wantsPresence: 2,
+  /** The author of this session may be listed in these reports. */
+  seen: 4,
 } as const;
 
 /** A signed group of messages, whose numbers begin with `producerSeq`. */
@@ -152,9 +156,13 @@ export type ChainFrame =
       readonly state: AnchorState;
     };
 
+/** Who is on the stream, as the relay counts them. */
+export type PresenceFrame = Presence & { readonly kind: "presence" };
+
 /** Frames that a relay sends. */
 export type RelayFrame =
   | WelcomeFrame
+  | PresenceFrame
   | MessageFrame
   | SignatureFrame
   /** `count` messages from this number on were accepted; a group has one answer. */
@@ -246,6 +254,17 @@ class Fields {
   #payload(value: CborItem): Uint8Array {
     if (!(value instanceof Uint8Array) || value.length > MAX_PAYLOAD_BYTES) throw this.#wrong("a payload");
     return value;
+  }
+
+  /** Addresses of 20 bytes behind the required elements; none when there is no list. */
+  optionalAddresses(max: number): Hex[] {
+    const value = this.#values[this.#at++];
+    if (value === undefined) return [];
+    if (!Array.isArray(value) || value.length > max) throw this.#wrong(`a list of at most ${max} addresses`);
+    return value.map((address) => {
+      if (!(address instanceof Uint8Array) || address.length !== 20) throw this.#wrong("a list of addresses");
+      return toHex(address);
+    });
   }
 
   /** Bytes of any length: gas alone bounds what is published on chain. */
@@ -374,6 +393,11 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
     const [epoch, seq, count] = [f.uint(), f.uint(), f.uint()];
     if (count < 1 || count > MAX_GROUP_MESSAGES) throw malformed(`signature frame of a group of ${count} messages`);
     return { kind: "signature", epoch, seq, count, ...f.signed() };
+  },
+  26: (values) => {
+    const f = new Fields("presence", values, 3);
+    const [readers, publishers] = [f.uint(), f.uint()];
+    return { kind: "presence", readers, publishers, authors: f.optionalAddresses(MAX_PRESENT_AUTHORS) };
   },
 };
 

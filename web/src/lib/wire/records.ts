@@ -50,6 +50,16 @@ export interface StreamMessage {
   readonly signature?: MessageSignature;
 }
 
+/** Who is on a stream. */
+export interface Presence {
+  /** Sessions that follow the stream. */
+  readonly readers: number;
+  /** Sessions that may publish to it; one may be a reader too. */
+  readonly publishers: number;
+  /** Authors among both who wish to be seen, by address; at most `MAX_PRESENT_AUTHORS`. */
+  readonly authors: readonly Hex[];
+}
+
 /** Where the messages `first .. first + count` are anchored, and how sure that is. */
 export interface AnchorRef {
   readonly first: number;

@@ -1,27 +1,27 @@
-//! Whether the edge takes batches of several streams in one request: one of the version before does not.
+//! Whether the edge knows a resource that one of an earlier version does not know.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long an edge that takes no bundles gets none: an edge that is replaced by a newer one is noticed within it.
+/// How long an edge that does not know a resource is not asked for it: one that is replaced by a newer one is noticed within it.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Whether the edge takes bundles, as far as the relay's threads know.
+/// Whether the edge knows one resource, as far as the relay's threads know.
 #[derive(Debug, Default)]
-pub(super) struct BundleSupport(Mutex<Option<Instant>>);
+pub(super) struct FeatureSupport(Mutex<Option<Instant>>);
 
-impl BundleSupport {
+impl FeatureSupport {
     fn until(&self) -> MutexGuard<'_, Option<Instant>> {
         // A thread that panicked elsewhere left a time that is as good as any.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a bundle may be sent at `now`.
+    /// Whether the edge may be asked for it at `now`.
     pub(super) fn is_likely(&self, now: Instant) -> bool {
         self.until().is_none_or(|until| until <= now)
     }
 
-    /// The edge knew no bundles at `now`.
+    /// The edge did not know it at `now`.
     pub(super) fn handle_refusal(&self, now: Instant) {
         *self.until() = Some(now + PAUSE);
     }
@@ -32,8 +32,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_edge_without_bundles_is_asked_again_later() {
-        let (now, support) = (Instant::now(), BundleSupport::default());
+    fn an_edge_that_knows_it_not_is_asked_again_later() {
+        let (now, support) = (Instant::now(), FeatureSupport::default());
         assert!(support.is_likely(now));
         support.handle_refusal(now);
         assert!(!support.is_likely(now));
