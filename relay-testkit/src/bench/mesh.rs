@@ -4,7 +4,7 @@
 //! threads in place of QUIC.
 
 use super::TURN;
-use super::fan_out::{CONNECT_TIMEOUT, publish_until};
+use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until};
 use super::load::{Load, Member, quantiles};
 use super::relay::BenchRelay;
 use anyhow::{Context, Result};
@@ -185,7 +185,7 @@ async fn readers(at: Where, args: &MeshArgs) -> Result<Value> {
     let before = all.iter().map(|shard| cpu(*shard)).collect::<Result<Vec<_>>>()?;
     let (start, delivered) = (Instant::now(), load.delivered());
     let end = start + Duration::from_secs(args.seconds);
-    publish_until(end, &mut publisher, &load, (TURN, args.payload, false)).await?;
+    publish_until(end, &mut publisher, &load, (TURN, args.payload, Kind::Unsigned)).await?;
     let (elapsed, delivered) = (start.elapsed(), load.delivered() - delivered);
     let after = all.iter().map(|shard| cpu(*shard)).collect::<Result<Vec<_>>>()?;
     let spent: Vec<f64> = after
