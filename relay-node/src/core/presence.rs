@@ -174,11 +174,10 @@ impl StreamPresence {
         self.sent_up = None;
     }
 
-    /// What the upper end is sent, if it was sent something else before.
+    /// What the upper end is sent, unless that is what it was sent last. Over a new link or in a new epoch that is nobody too: the
+    /// upper end of a link that goes on still has the count of the epoch before.
     pub(crate) fn send_up(&mut self, here: Presence) -> Option<Presence> {
-        // A link on which nobody was is as one that was sent nothing.
-        let known = self.sent_up.clone().unwrap_or_default();
-        if known == here {
+        if self.sent_up.as_ref() == Some(&here) {
             return None;
         }
         self.sent_up = Some(here.clone());
@@ -383,6 +382,17 @@ mod tests {
             (250, 0),
         ];
         assert_eq!(reports, expected, "none once nobody is there");
+    }
+
+    #[test]
+    fn a_new_epoch_sends_up_that_nobody_is_here() {
+        let mut presence = StreamPresence::default();
+        let one = count([attendee(1, 1)], &[]);
+        assert_eq!(presence.send_up(one.clone()), Some(one.clone()));
+        assert_eq!(presence.send_up(one), None, "it is known");
+        presence.begin_link();
+        assert_eq!(presence.send_up(Presence::default()), Some(Presence::default()));
+        assert_eq!(presence.send_up(Presence::default()), None);
     }
 
     #[test]
