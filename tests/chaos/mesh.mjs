@@ -18,7 +18,7 @@ const WATCH_MS = 3_000;
  */
 
 /** The middle one; NaN of none. @param {number[]} values */
-export const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 export class MeshWatch {
   #system;

@@ -13,7 +13,7 @@ use crate::relay::certificate::{self, DTLS_FILES, LINK_FILES};
 use crate::relay::clock::now;
 use crate::relay::edge_client::EdgeClient;
 use crate::relay::ice_tcp_listeners::open_ice_tcp;
-use crate::relay::links::{Endpoint, EndpointConfig, LinkStatus, RelayLinks, Times};
+use crate::relay::links::{Endpoint, EndpointConfig, LinkStatus, RelayLinks};
 use crate::relay::metrics::{self, Sources};
 use crate::relay::options::RunArgs;
 use crate::relay::shard_links::ShardLinks;
@@ -83,22 +83,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let edge_client = EdgeClient::new(&args.edge, &args.id, &key, incarnation).context("--edge")?;
     let edge_client = edge_client.following(reach.is_some());
     let registration = Registration {
-        incarnation,
         fingerprint: certificate::fingerprint(&certificate, &crypto),
-        region: args.region.clone(),
         shards: registered,
         turn,
-        sessions: 0,
-        streams: 0,
-        cursor: 0,
-        session_ends: true,
-        reads_rounds: true,
-        spreads: true,
         mesh: reach,
-        location: args.links.location,
-        capacity: Some(args.capacity.unwrap_or((shards * MAX_SESSIONS) as u64)),
-        joins: true,
-        key: None,
+        ..registration_of(args, incarnation, shards)
     };
     registration.check().context("this relay can't be registered")?;
     let start = Start {
@@ -119,14 +108,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let link_status = Arc::new(LinkStatus::default());
     let endpoint = link_socket.map(|socket| {
         let _in_runtime = runtime.enter();
-        Endpoint::start(EndpointConfig {
-            socket,
-            certificate: link_certificate,
-            key: key.link_key(),
-            queues,
-            times: Times::default(),
-            status: Arc::clone(&link_status),
-        })
+        let parts = (socket, link_certificate, key.link_key());
+        Endpoint::start(EndpointConfig::new(parts, queues, &link_status))
     });
     let endpoint = endpoint.transpose()?;
     if let Some(listener) = metrics {
@@ -147,6 +130,28 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         endpoint,
     };
     runtime.block_on(control.run())
+}
+
+/// What is registered of a relay with so many shards, but for its addresses and certificates.
+fn registration_of(args: &RunArgs, incarnation: Incarnation, shards: usize) -> Registration {
+    Registration {
+        incarnation,
+        fingerprint: String::new(),
+        region: args.region.clone(),
+        shards: Vec::new(),
+        turn: Vec::new(),
+        sessions: 0,
+        streams: 0,
+        cursor: 0,
+        session_ends: true,
+        reads_rounds: true,
+        spreads: true,
+        mesh: None,
+        location: args.links.location,
+        capacity: Some(args.capacity.unwrap_or((shards * MAX_SESSIONS) as u64)),
+        joins: true,
+        key: None,
+    }
 }
 
 /// The sockets of all shards, and what is registered of each.

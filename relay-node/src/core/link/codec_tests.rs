@@ -39,7 +39,7 @@ fn message(seq: u64, payload: &[u8]) -> Bytes {
 
 /// The P-256 base point, compressed.
 fn key() -> PublicKey {
-    "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+    "0x036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
         .parse()
         .unwrap()
 }

@@ -1,7 +1,7 @@
 //! The socket of links: opens connections to relays that this one follows, and takes those of relays that follow it.
 
 use super::event::{Dial, LinkEvent};
-use super::limits::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, MAX_QUEUE_BYTES, Times};
+use super::limits::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, MAX_OPENING_LINKS, MAX_QUEUE_BYTES, Times};
 use super::link::{FrameReader, Link, MALFORMED};
 use super::peers::{PeerConnection, Peers, Place, Strangers};
 use super::queue::link_queue;
@@ -20,7 +20,7 @@ use str0m::config::DtlsCert;
 use streamchain_protocol::auth::{LinkKey, LinkTicket};
 use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::{LinkReach, shard_of};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
@@ -39,6 +39,24 @@ pub(crate) struct EndpointConfig {
     pub queues: ShardQueues,
     pub times: Times,
     pub status: Arc<LinkStatus>,
+}
+
+impl EndpointConfig {
+    /// With the usual time-outs.
+    pub(crate) fn new(
+        (socket, certificate, key): (UdpSocket, DtlsCert, LinkKey),
+        queues: ShardQueues,
+        status: &Arc<LinkStatus>,
+    ) -> Self {
+        Self {
+            socket,
+            certificate,
+            key,
+            queues,
+            times: Times::default(),
+            status: Arc::clone(status),
+        }
+    }
 }
 
 /// What is found out by a connection that several links wait for: `None` until it is.
@@ -246,6 +264,23 @@ async fn accept_all(quinn: quinn::Endpoint, shared: Arc<Shared>) {
     }
 }
 
+/// A stream that has not shown a ticket yet.
+struct Opened {
+    send: SendStream,
+    receive: RecvStream,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// The next stream of a connection, once there is a place for it.
+async fn next_stream(
+    peer: &PeerConnection,
+    openings: &Arc<Semaphore>,
+) -> Result<Opened, quinn::ConnectionError> {
+    let place = Arc::clone(openings).acquire_owned().await.ok();
+    let (send, receive) = peer.connection.accept_bi().await?;
+    Ok(Opened { send, receive, place })
+}
+
 impl Shared {
     async fn accept(self: Arc<Self>, incoming: Incoming, place: Place) {
         let address = incoming.remote_address();
@@ -256,7 +291,7 @@ impl Shared {
             };
             Ok((connection, fingerprint))
         };
-        match timeout(self.times.ticket, connected).await {
+        match timeout(self.times.handshake, connected).await {
             Ok(Ok((connection, fingerprint))) => {
                 let peer = Arc::new(PeerConnection::stranger(connection, fingerprint, place));
                 self.serve(peer).await;
@@ -269,13 +304,14 @@ impl Shared {
     /// Takes the streams of a connection until it is over.
     async fn serve(self: Arc<Self>, peer: Arc<PeerConnection>) {
         let counted = self.status.connection();
+        let openings = Arc::new(Semaphore::new(MAX_OPENING_LINKS));
         let deadline = tokio::time::sleep(self.times.ticket);
         tokio::pin!(deadline);
         loop {
             tokio::select! {
-                opened = peer.connection.accept_bi() => match opened {
-                    Ok((send, receive)) => {
-                        drop(tokio::spawn(Arc::clone(&self).take_stream(Arc::clone(&peer), send, receive)));
+                opened = next_stream(&peer, &openings) => match opened {
+                    Ok(opened) => {
+                        drop(tokio::spawn(Arc::clone(&self).take_stream(Arc::clone(&peer), opened)));
                     }
                     Err(reason) => {
                         debug!(address = %peer.connection.remote_address(), %reason, "a connection of links ended");
@@ -293,15 +329,16 @@ impl Shared {
     }
 
     /// Takes a stream of another relay, which follows if it may.
-    async fn take_stream(
-        self: Arc<Self>,
-        peer: Arc<PeerConnection>,
-        mut send: SendStream,
-        receive: RecvStream,
-    ) {
+    async fn take_stream(self: Arc<Self>, peer: Arc<PeerConnection>, opened: Opened) {
+        let Opened {
+            mut send,
+            receive,
+            place,
+        } = opened;
         let mut receive = FrameReader::new(receive, self.times.stall);
         match timeout(self.times.ticket, self.admit(&peer, &mut receive)).await {
             Ok(Ok((ticket, follow))) => {
+                drop(place);
                 if peer.prove() && !self.peers.add(&peer) {
                     peer.connection.close(NO_ROOM, b"too many connections");
                     return;

@@ -2,7 +2,6 @@
 
 use crate::core::limits::{LINK_CREDIT_BYTES, MAX_FORWARDED_BYTES, MAX_STREAMS};
 use std::time::Duration;
-use streamchain_protocol::limits::MAX_RELAY_SHARDS;
 
 /// Most connections that other relays opened: more than the relays of a deployment.
 pub(super) const MAX_CONNECTIONS: usize = 1_024;
@@ -19,8 +18,11 @@ pub(super) const MAX_PEER_CONNECTIONS: usize = 4;
 /// Most streams of a connection that has shown no ticket.
 pub(super) const MAX_UNPROVEN_LINKS: u32 = 8;
 
-/// Most streams of a connection that has: all streams of a relay that follows as many as it can.
-pub(super) const MAX_LINKS: u32 = (MAX_STREAMS * MAX_RELAY_SHARDS) as u32;
+/// Most streams of a connection that has: those of four full shards. Further ones wait.
+pub(super) const MAX_LINKS: u32 = 4 * MAX_STREAMS as u32;
+
+/// Most streams of a connection that have not shown a ticket yet, however many it may have: each is a task.
+pub(super) const MAX_OPENING_LINKS: usize = 256;
 
 /// Most tickets of a connection that are refused: an edge whose clock is wrong may give out some that are over.
 pub(super) const MAX_REFUSED_TICKETS: u32 = 64;
@@ -67,7 +69,9 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long other relays are waited for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
-    /// How long a connection that another relay opened may take to show a ticket, and a stream to begin.
+    /// How long the handshake of a connection that another relay opens may take.
+    pub(super) handshake: Duration,
+    /// How long such a connection may take to show a ticket, and a stream to begin.
     pub(super) ticket: Duration,
     /// How long a frame may take from its first byte to its last, and bytes may wait for the other end to take them.
     pub(super) stall: Duration,
@@ -77,6 +81,7 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             // A dozen round trips at the worst round-trip time.
+            handshake: Duration::from_secs(5),
             ticket: Duration::from_secs(5),
             stall: Duration::from_secs(10),
         }

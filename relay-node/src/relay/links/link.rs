@@ -156,8 +156,8 @@ impl Link {
             () = replaced => Err(LinkError::Replaced),
         };
         match over {
-            // The shard has ended it, and all that it said is written.
-            Ok(()) => drop(send.finish()),
+            // One of the relays has ended it, and all that was said here is written.
+            Ok(()) | Err(LinkError::Ended) => drop(send.finish()),
             Err(reason) => {
                 debug!(number, ?end, %reason, "a link ended");
                 status.count_lost();

@@ -24,6 +24,5 @@ mod tests;
 mod tls;
 
 pub(crate) use endpoint::{Endpoint, EndpointConfig};
-pub(crate) use limits::Times;
 pub(crate) use shard_side::RelayLinks;
 pub(crate) use status::LinkStatus;
