@@ -55,10 +55,7 @@ const leaderRow = ({ followers, subscribers, rate, delivered, gaps, messages, ..
  */
 const slowRows = (parts) => {
   const whole = parts.filter(({ subscribers, gaps }) => subscribers > 0 && gaps === 0);
-  const largest = whole.reduce(
-    (best, part) => (part.subscribers > best.subscribers ? part : best),
-    whole[0] ?? parts[0],
-  );
+  const [largest = parts[0]] = whole.sort((one, other) => other.subscribers - one.subscribers);
   const { rate, subscribers, followers } = /** @type {LeaderPart} */ (largest);
   const note = `${rate} messages/s to ${subscribers} subscribers on ${counted(followers, "follower", "followers")}`;
   return [
