@@ -135,8 +135,7 @@ impl<'a> RelayFrame<'a> {
         let mut w = Writer::new(out);
         match *self {
             Self::Presence(ref presence) => {
-                w.array(1 + presence.items()).uint(kind::PRESENCE);
-                presence.write(&mut w)
+                presence.write(w.array(1 + presence.items()).uint(kind::PRESENCE))
             }
             Self::Welcome {
                 epoch,
