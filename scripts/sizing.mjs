@@ -63,7 +63,7 @@ const column = (rows, rate) => {
     `${shown(100 * leader)} % of a core`,
     `${shown(bytesPerSecond * BITS_PER_GIGABIT)} Gbit/s; ${shown((bytesPerSecond * BITS_PER_GIGABIT) / relays)} each`,
     `${shown(relays * RELAY_DOLLARS)} dollars`,
-    TERABYTE_DOLLARS.map((price) => shown(terabytes * price)).join(" to ") + " dollars",
+    `${TERABYTE_DOLLARS.map((price) => shown(terabytes * price)).join(" to ")} dollars`,
   ];
 };
 
