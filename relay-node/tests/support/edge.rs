@@ -141,12 +141,7 @@ impl Edge {
                 self.is_released = true;
                 Some(Answer::Released)
             }
-            Request::Presence { epoch, presence } => {
-                if epoch == Epoch(self.epoch) && !self.is_elsewhere {
-                    self.presence.push(presence.as_ref().clone());
-                }
-                Some(Answer::PresenceTaken)
-            }
+            Request::Presence { epoch, presence } => Some(self.take_presence(epoch, &presence)),
             Request::Batch { body } => {
                 self.batches += 1;
                 let batch = Batch::decode(&body).expect("a batch of the protocol");
@@ -167,6 +162,13 @@ impl Edge {
                 }))
             }
         }
+    }
+
+    fn take_presence(&mut self, epoch: Epoch, presence: &Presence) -> Answer {
+        if epoch == Epoch(self.epoch) && !self.is_elsewhere {
+            self.presence.push(presence.clone());
+        }
+        Answer::PresenceTaken
     }
 
     fn acquire_epoch(&mut self, short: ShortId, fresh: Option<Incarnation>) -> Result<EpochGrant, EdgeError> {
