@@ -12,6 +12,8 @@ import { bucketLeaf, digits, fold, GROUPS, RoundDriver, runLeaf } from "./rounds
 const NAME = "moving";
 const TX = `0x${"33".repeat(32)}`;
 const BLOCK_HASH = `0x${"44".repeat(32)}`;
+/** The Archiver tries again with growing waits after it was killed, and shares the processor with the readers. */
+const PACKING_PATIENCE_MS = 180_000;
 
 /** What a receipt of version 2 has beside the message, as far as it is checked here. */
 interface Receipt {
@@ -333,13 +335,17 @@ class Run {
 
   /** Waits until all that is final is packed. */
   async packed(): Promise<void> {
-    await until("the archive has what is final", async () => {
-      const anchored = this.#how.anchor === "own" ? "anchors" : "runs";
-      const query = `SELECT sum(s.count) AS n FROM segments s
+    await until(
+      "the archive has what is final",
+      async () => {
+        const anchored = this.#how.anchor === "own" ? "anchors" : "runs";
+        const query = `SELECT sum(s.count) AS n FROM segments s
         WHERE s.stream = ? AND s.first < (SELECT max(a.first + a.count) FROM ${anchored} a WHERE a.stream = s.stream)`;
-      const left = await (await this.edge.database()).prepare(query).bind(this.#id).first<{ n: number | null }>();
-      return (left?.n ?? 0) * this.#how.bytes < 2 * this.#how.packBytes;
-    });
+        const left = await (await this.edge.database()).prepare(query).bind(this.#id).first<{ n: number | null }>();
+        return (left?.n ?? 0) * this.#how.bytes < 2 * this.#how.packBytes;
+      },
+      PACKING_PATIENCE_MS,
+    );
     this.#how.log?.("what is final is in packs");
   }
 

@@ -102,8 +102,7 @@ describe("a stream that three relays serve", () => {
     const atLeader = await metric(was.relay, "streamchain_sessions");
     await restartPauses(pages);
     await end(was.relay);
-    const now = await ledByAnother(was);
-    assert.equal(now.epoch, was.epoch + 1, "one epoch, and nobody wrote in between");
+    await ledByAnother(was);
     await goOn(pages);
     const after = await attempts(pages);
     const kept = pages.filter((_, who) => after[who] === before[who]);

@@ -3,6 +3,7 @@
 use super::event::{Dial, LinkEvent};
 use super::limits::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, MAX_OPENING_LINKS, MAX_QUEUE_BYTES, Times};
 use super::link::{FrameReader, Link, MALFORMED};
+use super::patience::Patience;
 use super::peers::{PeerConnection, Peers, Place, Strangers};
 use super::queue::link_queue;
 use super::shard_side::ShardQueues;
@@ -15,7 +16,7 @@ use quinn::{Incoming, RecvStream, SendStream, VarInt};
 use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use str0m::config::DtlsCert;
 use streamchain_protocol::auth::{LinkKey, LinkTicket};
 use streamchain_protocol::webrtc::parse_fingerprint;
@@ -75,6 +76,7 @@ struct Shared {
     events: Vec<mpsc::Sender<LinkEvent>>,
     peers: Peers,
     strangers: Strangers,
+    patience: Mutex<Patience>,
     connecting: Mutex<HashMap<Fingerprint, Connecting>>,
     next_number: AtomicU64,
     times: Times,
@@ -103,6 +105,7 @@ impl Endpoint {
             events,
             peers: Peers::default(),
             strangers: Strangers::default(),
+            patience: Mutex::default(),
             connecting: Mutex::default(),
             next_number: AtomicU64::new(FIRST_ACCEPTED_LINK),
             times,
@@ -206,7 +209,8 @@ impl Endpoint {
     }
 
     async fn connect_anew(&self, reach: &LinkReach, fingerprint: Fingerprint) -> Option<Arc<PeerConnection>> {
-        let config = match self.shared.identity.client_config(fingerprint) {
+        let silence = self.shared.patience().with(&fingerprint, now().instant);
+        let config = match self.shared.identity.client_config(fingerprint, silence) {
             Ok(config) => config,
             Err(error) => {
                 warn!(%error, "no links can be opened");
@@ -229,6 +233,7 @@ impl Endpoint {
             };
             match connection {
                 Ok(Ok(connection)) => {
+                    self.shared.patience().was_reached(&fingerprint, now().instant);
                     let peer = Arc::new(PeerConnection::known(connection, fingerprint));
                     self.shared.peers.add(&peer);
                     tokio::spawn(Arc::clone(&self.shared).serve(Arc::clone(&peer)));
@@ -282,6 +287,10 @@ async fn next_stream(
 }
 
 impl Shared {
+    fn patience(&self) -> MutexGuard<'_, Patience> {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn accept(self: Arc<Self>, incoming: Incoming, place: Place) {
         let address = incoming.remote_address();
         let connected = async {
@@ -315,6 +324,9 @@ impl Shared {
                     }
                     Err(reason) => {
                         debug!(address = %peer.connection.remote_address(), %reason, "a connection of links ended");
+                        if reason == quinn::ConnectionError::TimedOut && peer.is_proven() {
+                            self.patience().was_silent(peer.fingerprint, now().instant);
+                        }
                         break;
                     }
                 },

@@ -33,9 +33,12 @@ pub(super) const MAX_FOLLOW_BYTES: usize = 1_024;
 /// How long a connection may take to be established, for each of the leader's addresses.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// How long the other relay may be silent before it is taken for dead: a second's loss of all packets is rare, and a wrong report
-/// costs an epoch and no message.
+/// How long the other relay may be silent at first before it is taken for dead: a second's loss of all packets is rare, and a wrong
+/// report costs an epoch and no message.
 pub(super) const SILENCE_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// How long a relay is waited for at most, however often its silence was no death: as long as its lease at the edge.
+pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
 /// How often something is sent, so that silence means something: four times in [`SILENCE_TIMEOUT`].
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_millis(200);

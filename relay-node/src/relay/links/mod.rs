@@ -15,6 +15,7 @@ mod event;
 mod limits;
 mod link;
 pub(crate) mod options;
+mod patience;
 mod peers;
 mod queue;
 mod shard_side;

@@ -5,7 +5,9 @@ mod links;
 mod refusals;
 
 use super::event::{Dial, LinkEvent};
-use super::limits::{MAX_EVENTS, MAX_NETWORK_UNPROVEN, MAX_QUEUE_BYTES, MAX_UNPROVEN_LINKS, Times};
+use super::limits::{
+    MAX_EVENTS, MAX_NETWORK_UNPROVEN, MAX_QUEUE_BYTES, MAX_UNPROVEN_LINKS, SILENCE_TIMEOUT, Times,
+};
 use super::queue::{LinkSender, link_queue};
 use super::shard_side::ShardQueues;
 use super::tls::{Identity, SERVER_NAME};
@@ -214,7 +216,10 @@ impl Stranger {
     }
 
     async fn connect(&self, to: &Relay) -> Result<quinn::Connection, quinn::ConnectionError> {
-        let config = self.identity.client_config(to.fingerprint).unwrap();
+        let config = self
+            .identity
+            .client_config(to.fingerprint, SILENCE_TIMEOUT)
+            .unwrap();
         let connecting = self
             .quinn
             .connect_with(config, to.reach.addresses[0], SERVER_NAME);

@@ -4,8 +4,8 @@
 //! and leaves it to the ticket whether that may follow.
 
 use super::limits::{
-    CONNECTION_WINDOW_BYTES, FIRST_ROUND_TRIP, KEEP_ALIVE_INTERVAL, MAX_LINKS, MAX_UNPROVEN_LINKS,
-    SILENCE_TIMEOUT, STREAM_WINDOW_BYTES, UNPROVEN_WINDOW_BYTES,
+    CONNECTION_WINDOW_BYTES, FIRST_ROUND_TRIP, KEEP_ALIVE_INTERVAL, LONGEST_SILENCE, MAX_LINKS,
+    MAX_UNPROVEN_LINKS, STREAM_WINDOW_BYTES, UNPROVEN_WINDOW_BYTES,
 };
 use anyhow::{Context, Result};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
@@ -17,6 +17,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use std::sync::Arc;
+use std::time::Duration;
 use str0m::config::DtlsCert;
 
 /// The protocol, and its version.
@@ -80,14 +81,20 @@ impl Identity {
         tls.session_storage = Arc::new(NoServerSessionStorage {});
         tls.send_tls13_tickets = 0;
         let mut config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
-        config
-            .migration(false)
-            .transport_config(Arc::new(transport(MAX_UNPROVEN_LINKS, UNPROVEN_WINDOW_BYTES)?));
+        config.migration(false).transport_config(Arc::new(transport(
+            MAX_UNPROVEN_LINKS,
+            UNPROVEN_WINDOW_BYTES,
+            LONGEST_SILENCE,
+        )?));
         Ok(config)
     }
 
-    /// For a connection to the relay with this certificate.
-    pub(super) fn client_config(&self, pinned: Fingerprint) -> Result<quinn::ClientConfig> {
+    /// For a connection to the relay with this certificate, which may be silent for so long.
+    pub(super) fn client_config(
+        &self,
+        pinned: Fingerprint,
+        silence: Duration,
+    ) -> Result<quinn::ClientConfig> {
         let provider = Arc::clone(&self.provider);
         let mut tls = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -98,13 +105,13 @@ impl Identity {
         tls.resumption = Resumption::disabled();
         tls.enable_sni = false;
         let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-        config.transport_config(Arc::new(transport(MAX_LINKS, CONNECTION_WINDOW_BYTES)?));
+        config.transport_config(Arc::new(transport(MAX_LINKS, CONNECTION_WINDOW_BYTES, silence)?));
         Ok(config)
     }
 }
 
-/// What a connection may have.
-fn transport(links: u32, window: u32) -> Result<quinn::TransportConfig> {
+/// What a connection may have, and how long the other end may be silent: of what its two ends say, the shorter time.
+fn transport(links: u32, window: u32, silence: Duration) -> Result<quinn::TransportConfig> {
     let mut transport = quinn::TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(links.into())
@@ -115,7 +122,7 @@ fn transport(links: u32, window: u32) -> Result<quinn::TransportConfig> {
         .send_window(CONNECTION_WINDOW_BYTES.into())
         .initial_rtt(FIRST_ROUND_TRIP)
         .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
-        .max_idle_timeout(Some(SILENCE_TIMEOUT.try_into()?));
+        .max_idle_timeout(Some(silence.try_into()?));
     Ok(transport)
 }
 
