@@ -126,9 +126,15 @@ describe("a stream that three relays serve", () => {
   it("is led by one, and followed by those that it has no room at", async () => {
     const { relay: leader } = await figures();
     for (const relay of scene.system.system.relayIds) {
-      assert.ok((await metric(relay, "streamchain_sessions")) > 0, relay);
-      assert.equal(await metric(relay, "streamchain_links_followed"), relay === leader ? 0 : 1, relay);
-      assert.equal(await metric(relay, "streamchain_links_followers"), relay === leader ? 2 : 0, relay);
+      await eventually(`${relay} has sessions and its links`, async () => {
+        const of = (name: string) => metric(relay, `streamchain_${name}`);
+        const [sessions, followed, followers] = [
+          await of("sessions"),
+          await of("links_followed"),
+          await of("links_followers"),
+        ];
+        return sessions > 0 && followed === (relay === leader ? 0 : 1) && followers === (relay === leader ? 2 : 0);
+      });
     }
     await goOn(pages);
   });

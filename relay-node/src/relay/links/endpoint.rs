@@ -316,6 +316,7 @@ impl Shared {
         let openings = Arc::new(Semaphore::new(MAX_OPENING_LINKS));
         let deadline = tokio::time::sleep(self.times.ticket);
         tokio::pin!(deadline);
+        let mut is_due = true;
         loop {
             tokio::select! {
                 opened = next_stream(&peer, &openings) => match opened {
@@ -330,9 +331,13 @@ impl Shared {
                         break;
                     }
                 },
-                () = &mut deadline, if !peer.is_proven() => {
-                    self.status.count_refused();
-                    peer.connection.close(NO_TICKET, b"no ticket was shown in time");
+                () = &mut deadline, if is_due => {
+                    is_due = false;
+                    // The ticket may have been shown while this waited.
+                    if !peer.is_proven() {
+                        self.status.count_refused();
+                        peer.connection.close(NO_TICKET, b"no ticket was shown in time");
+                    }
                 }
             }
         }

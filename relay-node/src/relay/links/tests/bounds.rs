@@ -27,6 +27,23 @@ async fn a_stranger_that_says_nothing_is_sent_away() {
 }
 
 #[tokio::test]
+async fn who_has_shown_a_ticket_stays_when_the_time_for_it_is_over() {
+    let times = Times {
+        ticket: Duration::from_secs(3),
+        ..PATIENT
+    };
+    let mut leader = Relay::start_with("11", times);
+    let (follower, silent) = (Stranger::new(), Stranger::new());
+    let (connection, _send, _receive) = follower.follow(&leader).await;
+    let (_, _down) = leader.opened().await;
+    // Whoever came later and says nothing is sent away later.
+    let stranger = silent.connect(&leader).await.unwrap();
+    timeout(PATIENCE, stranger.closed()).await.unwrap();
+    assert!(connection.close_reason().is_none());
+    assert_eq!(leader.count("links_followers"), 1);
+}
+
+#[tokio::test]
 async fn a_stranger_has_few_streams() {
     let leader = Relay::start("11");
     let stranger = Stranger::new();
