@@ -10,7 +10,8 @@ import { ChainScene } from "./scene.ts";
 
 /** Two epochs are final. */
 const EPOCH = 12;
-const STREAMS = ["one", "two", "three"];
+/** So many that two of those which the first of two rounds leaves out have one of two batchers. */
+const STREAMS = ["one", "two", "three", "four"];
 /** How long a test waits for what edge and node do by themselves, on a busy machine. */
 const PATIENCE_MS = 60_000;
 
@@ -149,13 +150,15 @@ describe("streams in rounds", () => {
           rounds: { batchers: { pending?: number }[] };
         };
         const waiting = rounds.batchers.reduce((sum, { pending = 0 }) => sum + pending, 0);
-        return (await since()).reduce((sum, { runs }) => sum + runs, waiting) === STREAMS.length;
+        return (await since()).reduce((sum, { runs }) => sum + runs, waiting) >= STREAMS.length;
       },
       PATIENCE_MS,
     );
     await settle();
     const made = await since();
-    assert.ok(made.length < STREAMS.length, JSON.stringify(made));
+    // A stream that is slow to offer has two runs, and a batcher that dies is in the next round: still some are together.
+    const runs = made.reduce((sum, round) => sum + round.runs, 0);
+    assert.ok(made.length < runs, `${runs} runs in ${made.length} rounds: ${JSON.stringify(made)}`);
     assert.equal(new Set(made.map(({ tx }) => tx)).size, made.length, "a transaction has one round");
   });
 

@@ -333,20 +333,30 @@ class Run {
     }
   }
 
-  /** Waits until all that is final is packed. */
+  /** Waits until all that is to become final is final, and then until it is packed: both may be far behind what is stored. */
   async packed(): Promise<void> {
+    const { anchor, behind, batch, bytes, messages, packBytes, log } = this.#how;
+    const anchored = anchor === "own" ? "anchors" : "runs";
+    const count = async (query: string): Promise<number> => {
+      const row = await (await this.edge.database()).prepare(query).bind(this.#id).first<{ n: number | null }>();
+      return row?.n ?? 0;
+    };
+    const final = anchor === "own" ? messages - behind * batch : messages;
+    await until(
+      `${final} messages are final`,
+      async () => (await count(`SELECT max(first + count) AS n FROM ${anchored} WHERE stream = ?`)) >= final,
+      PACKING_PATIENCE_MS,
+    );
     await until(
       "the archive has what is final",
       async () => {
-        const anchored = this.#how.anchor === "own" ? "anchors" : "runs";
-        const query = `SELECT sum(s.count) AS n FROM segments s
-        WHERE s.stream = ? AND s.first < (SELECT max(a.first + a.count) FROM ${anchored} a WHERE a.stream = s.stream)`;
-        const left = await (await this.edge.database()).prepare(query).bind(this.#id).first<{ n: number | null }>();
-        return (left?.n ?? 0) * this.#how.bytes < 2 * this.#how.packBytes;
+        const left = await count(`SELECT sum(s.count) AS n FROM segments s WHERE s.stream = ?
+          AND s.first < (SELECT max(a.first + a.count) FROM ${anchored} a WHERE a.stream = s.stream)`);
+        return left * bytes < 2 * packBytes;
       },
       PACKING_PATIENCE_MS,
     );
-    this.#how.log?.("what is final is in packs");
+    log?.("what is final is in packs");
   }
 
   /** Reads all of it once more, and counts. */
