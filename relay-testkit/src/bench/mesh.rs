@@ -5,12 +5,15 @@
 
 use super::TURN;
 use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until};
+use super::invitations::Invitations;
 use super::load::{Load, Member, quantiles};
+use super::process::resident_bytes;
 use super::relay::BenchRelay;
 use anyhow::{Context, Result};
 use clap::Args;
 use relay_node::Rates;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// `relay-testkit mesh`
@@ -44,6 +47,9 @@ pub struct MeshArgs {
     #[arg(long, default_value_t = 2_000)]
     pub streams: usize,
 }
+
+/// Where the memory of this process stands.
+const OWN_STATM: &str = "/proc/self/statm";
 
 /// By then a shard has reported what it counted.
 const REPORTED_WITHIN: Duration = Duration::from_millis(1_200);
@@ -246,23 +252,12 @@ async fn memory(at: Where, args: &MeshArgs) -> Result<Value> {
         relay.invite_on(1_000_000 + number);
     })
     .await?;
-    let before = resident_bytes()?;
-    load.join_each(args.streams, CONNECT_TIMEOUT, BenchRelay::invite_on)
+    let before = resident_bytes(Path::new(OWN_STATM))?;
+    load.join_each(args.streams, CONNECT_TIMEOUT, Invitations::invite_on)
         .await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let bytes = (resident_bytes()? - before) as f64 / args.streams as f64;
+    let bytes = (resident_bytes(Path::new(OWN_STATM))? - before) as f64 / args.streams as f64;
     Ok(json!({ "streams": args.streams, "bytesPerStream": bytes }))
-}
-
-/// Memory of this process that is in use, bytes.
-fn resident_bytes() -> Result<i64> {
-    let text = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: i64 = text
-        .split_whitespace()
-        .nth(1)
-        .context("the resident pages")?
-        .parse()?;
-    Ok(pages * 4_096)
 }
 
 fn micros(time: Duration) -> f64 {
