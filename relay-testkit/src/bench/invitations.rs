@@ -111,3 +111,38 @@ impl Invitations {
         (self.identity.clone(), invitation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamchain_protocol::auth::RelayKey;
+    use streamchain_protocol::util::Network;
+    use streamchain_protocol::wire::shard_of_session;
+
+    #[test]
+    fn clients_are_invited_to_shards_that_take_their_sessions() {
+        let keys = RelayKey::from_hex(&"5b".repeat(32)).unwrap().session_keys();
+        let address = |shard: u16| SocketAddr::from(([127, 0, 0, 1], 7_000 + shard));
+        let relay = Invitations::new(keys.clone(), [0; 32], (0..3).map(address).collect()).unwrap();
+        for shard in [0, 1, 2, 2, 1, 0] {
+            relay.invite_to(shard);
+            let (_, invitation) = relay.invite(address(9));
+            let token = SessionToken::verify(&invitation.token, &keys, now().unix.to_sec()).unwrap();
+            assert_eq!(shard_of_session(token.session, 3), shard);
+            assert_eq!(invitation.relay, relay.shards[shard]);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn each_client_is_a_network_of_its_own() {
+        let keys = RelayKey::from_hex(&"5b".repeat(32)).unwrap().session_keys();
+        let relay = Invitations::new(keys, [0; 32], vec![]).unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..300 {
+            let local = relay.socket().unwrap().local_addr().unwrap();
+            relay.invite(local);
+            assert!(seen.insert(Network::of(local.ip())), "{local} came before");
+        }
+    }
+}

@@ -2,12 +2,12 @@
 
 use super::TURN;
 use super::delay::Delay;
-use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until};
+use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until, reach_all, wait_until};
 use super::invitations::Invitations;
 use super::load::{Load, Member, quantiles};
 use super::process::RelayProcess;
 use crate::loopback_edge::LoopbackEdge;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -73,31 +73,39 @@ const CONNECT_MS_EACH: u64 = 20;
 
 /// Runs all of it and prints the figures.
 pub fn run(args: &LinksArgs) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(&measure(args)?)?);
+    Ok(())
+}
+
+/// Runs all of it, or the largest run alone.
+pub fn measure(args: &LinksArgs) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let figures = runtime.block_on(async {
-        if let Some(readers) = args.largest {
-            return largest(readers, args).await;
+    runtime.block_on(async {
+        match args.largest {
+            Some(readers) => largest(readers, args).await,
+            None => all(args).await,
         }
-        let mut latency = Vec::new();
-        for _ in 0..args.rounds {
-            latency.push(latencies(args).await?);
+    })
+}
+
+async fn all(args: &LinksArgs) -> Result<Value> {
+    let mut latency = Vec::new();
+    for _ in 0..args.rounds {
+        latency.push(latencies(args).await?);
+    }
+    let (mut leader, mut rounds) = (Vec::new(), Vec::new());
+    for _ in 0..args.rounds {
+        for relays in &args.relays {
+            leader.push(leader_part(*relays, args).await?);
         }
-        let (mut leader, mut rounds) = (Vec::new(), Vec::new());
-        for _ in 0..args.rounds {
-            for relays in &args.relays {
-                leader.push(leader_part(*relays, args).await?);
-            }
-            rounds.push(deliveries(args).await?);
-        }
-        anyhow::Ok(json!({
-            "delayMs": args.delay_ms, "latency": latency, "leader": leader, "rounds": rounds,
-            "memory": { "leader": memory(false, args).await?, "follower": memory(true, args).await? },
-        }))
-    })?;
-    println!("{}", serde_json::to_string_pretty(&figures)?);
-    Ok(())
+        rounds.push(deliveries(args).await?);
+    }
+    Ok(json!({
+        "delayMs": args.delay_ms, "latency": latency, "leader": leader, "rounds": rounds,
+        "memory": { "leader": memory(false, args).await?, "follower": memory(true, args).await? },
+    }))
 }
 
 /// A leader, and relays that follow it.
@@ -148,24 +156,22 @@ impl Mesh {
 
 /// Publish at the leader to deliver: there, over a link on loopback, and over one with a delay.
 async fn latencies(args: &LinksArgs) -> Result<Value> {
-    let near = Mesh::start(args, 1, 1, Duration::ZERO).await?;
-    let direct = latency(&near.leader, &near.leader, args).await?;
-    let hop = latency(&near.leader, near.follower()?, args).await?;
-    let far = Mesh::start(args, 1, 1, Duration::from_millis(args.delay_ms)).await?;
-    let delayed = latency(&far.leader, far.follower()?, args).await?;
-    Ok(json!({ "direct": direct, "hop": hop, "delayed": delayed }))
+    let delay = Duration::from_millis(args.delay_ms);
+    Ok(json!({
+        "direct": latency(false, Duration::ZERO, args).await?,
+        "hop": latency(true, Duration::ZERO, args).await?,
+        "delayed": latency(true, delay, args).await?,
+    }))
 }
 
-async fn latency(leader: &Invitations, reader: &Invitations, args: &LinksArgs) -> Result<Value> {
+async fn latency(follows: bool, delay: Duration, args: &LinksArgs) -> Result<Value> {
+    let mesh = Mesh::start(args, 1, 1, delay).await?;
+    let reader = if follows { mesh.follower()? } else { &mesh.leader };
     let mut load = Load::new(reader);
     load.join(1, CONNECT_TIMEOUT).await?;
-    let mut publisher = Member::publisher(leader, CONNECT_TIMEOUT).await?;
-    // The first message says that the reader is subscribed, and the link open; it is not measured.
-    publisher.publish(args.payload);
-    until(&mut publisher, "the first message is delivered", || {
-        load.delivered() > 0
-    })
-    .await?;
+    let mut publisher = Member::publisher(&mesh.leader, CONNECT_TIMEOUT).await?;
+    reach_all(&mut publisher, &load, args.payload).await?;
+    load.forget_delays();
     let (start, count) = (Instant::now(), HOP_RATE * args.seconds);
     for number in 0..count {
         publisher
@@ -173,25 +179,11 @@ async fn latency(leader: &Invitations, reader: &Invitations, args: &LinksArgs) -
             .await?;
         publisher.publish(args.payload);
     }
-    until(&mut publisher, "all messages are delivered", || {
+    wait_until(&mut publisher, "all messages are delivered", || {
         load.delivered() > count
     })
     .await?;
-    let delays = load.delays();
-    let newest = delays.len().saturating_sub(usize::try_from(count)?);
-    Ok(quantiles(delays.get(newest..).unwrap_or_default().to_vec()))
-}
-
-/// Runs the publisher until something is so.
-async fn until(publisher: &mut Member, what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
-    while !done() {
-        ensure!(Instant::now() < deadline, "not in time: {what}");
-        publisher
-            .run_until(Instant::now() + Duration::from_millis(5))
-            .await?;
-    }
-    Ok(())
+    Ok(quantiles(load.delays()))
 }
 
 /// What the leading process needs for a message that goes to so many relays, each with one reader.
@@ -204,12 +196,9 @@ async fn leader_part(relays: usize, args: &LinksArgs) -> Result<Value> {
         loads.push(load);
     }
     let mut publisher = Member::publisher(&mesh.leader, CONNECT_TIMEOUT).await?;
-    publisher.publish(args.payload);
-    let least = || loads.iter().map(Load::delivered).min();
-    until(&mut publisher, "the first message is everywhere", || {
-        least().is_none_or(|least| least > 0)
-    })
-    .await?;
+    for load in &loads {
+        reach_all(&mut publisher, load, args.payload).await?;
+    }
     let window = Duration::from_secs(args.seconds);
     let before = mesh.leader.cpu()?;
     publisher.run_until(Instant::now() + window).await?;
@@ -223,8 +212,9 @@ async fn leader_part(relays: usize, args: &LinksArgs) -> Result<Value> {
     publisher.run_until(start + window).await?;
     let idle = began - before;
     let spent = (mesh.leader.cpu()? - began).saturating_sub(idle);
-    until(&mut publisher, "all messages are everywhere", || {
-        least().is_none_or(|least| least > count)
+    let published = publisher.published();
+    wait_until(&mut publisher, "all messages are everywhere", || {
+        loads.iter().all(|load| load.slowest() >= published)
     })
     .await?;
     let micros = |time: Duration| time.as_secs_f64() * 1_000_000.0;
@@ -245,6 +235,7 @@ async fn deliveries(args: &LinksArgs) -> Result<Value> {
         load.join(args.readers, CONNECT_TIMEOUT).await?;
         let joined = reader.resident_bytes()? - resident;
         let mut publisher = Member::publisher(&mesh.leader, CONNECT_TIMEOUT).await?;
+        reach_all(&mut publisher, &load, args.payload).await?;
         let (start, delivered) = (Instant::now(), load.delivered());
         let (leader, follower) = (mesh.leader.cpu()?, mesh.follower()?.cpu()?);
         let end = start + Duration::from_secs(args.seconds);
@@ -314,23 +305,22 @@ async fn largest(readers: usize, args: &LinksArgs) -> Result<Value> {
     let mut publisher = Member::publisher(&mesh.leader, patience).await?;
     let delivered = || loads.iter().map(Load::delivered).sum::<u64>();
     let gaps = || loads.iter().map(Load::gaps).sum::<u64>();
-    publisher.publish(args.payload);
-    let all = readers as u64;
-    until(&mut publisher, "all are subscribed", || {
-        delivered() + gaps() >= all
-    })
-    .await?;
+    for load in &loads {
+        reach_all(&mut publisher, load, args.payload).await?;
+        load.forget_delays();
+    }
     let (start, count) = (Instant::now(), args.rate * args.seconds);
     let (leader, followers) = (mesh.leader.cpu()?, cpu_of(&mesh.followers)?);
     let before_run = delivered();
+    let due = (before_run + gaps()) + readers as u64 * count;
     for number in 0..count {
         publisher
             .run_until(start + Duration::from_micros(number * 1_000_000 / args.rate.max(1)))
             .await?;
         publisher.publish(args.payload);
     }
-    until(&mut publisher, "all messages are delivered", || {
-        delivered() + gaps() >= all * (count + 1)
+    wait_until(&mut publisher, "all messages are delivered", || {
+        delivered() + gaps() >= due
     })
     .await?;
     let elapsed = start.elapsed().as_secs_f64();

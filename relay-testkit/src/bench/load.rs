@@ -394,6 +394,13 @@ impl<'a> Load<'a> {
             .unwrap_or(0)
     }
 
+    /// From now on only the delays of what comes later count.
+    pub(super) fn forget_delays(&self) {
+        if let Ok(mut delays) = self.delays.lock() {
+            delays.clear();
+        }
+    }
+
     /// Publish to deliver, microseconds each.
     pub(super) fn delays(&self) -> Vec<u64> {
         self.delays

@@ -4,7 +4,7 @@
 //! threads in place of QUIC.
 
 use super::TURN;
-use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until};
+use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until, reach_all};
 use super::invitations::Invitations;
 use super::load::{Load, Member, quantiles};
 use super::process::resident_bytes;
@@ -26,13 +26,13 @@ pub struct MeshArgs {
     #[arg(long, value_delimiter = ',', default_value = "10,1000,4000")]
     pub subscribers: Vec<usize>,
     /// Messages a second, where the leader's part is measured
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 20)]
     pub rate: u64,
     /// Size of a payload, in bytes
     #[arg(long, default_value_t = 100)]
     pub payload: usize,
     /// Length of each run, in seconds
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 4)]
     pub seconds: u64,
     /// How often what is compared is measured, in turns
     #[arg(long, default_value_t = 3)]
@@ -51,6 +51,9 @@ pub struct MeshArgs {
 /// Where the memory of this process stands.
 const OWN_STATM: &str = "/proc/self/statm";
 
+/// How often the leader's part is measured: ten thousand sessions are opened each time.
+const MAX_LEADER_ROUNDS: usize = 2;
+
 /// By then a shard has reported what it counted.
 const REPORTED_WITHIN: Duration = Duration::from_millis(1_200);
 
@@ -64,15 +67,9 @@ pub fn run(args: &MeshArgs) -> Result<()> {
             return memory(at, args).await;
         }
         let mut leader = Vec::new();
-        for followers in &args.followers {
-            // Without followers nobody reads: what remains is to give seqs and to commit.
-            let subscribers = if *followers == 0 {
-                &[0][..]
-            } else {
-                &args.subscribers
-            };
-            for count in subscribers {
-                leader.push(leader_part(*followers, *count, args).await?);
+        for _ in 0..args.rounds.min(MAX_LEADER_ROUNDS) {
+            for (followers, subscribers) in leader_cases(args) {
+                leader.push(leader_part(followers, subscribers, args).await?);
             }
         }
         let mut rounds = Vec::new();
@@ -91,6 +88,23 @@ pub fn run(args: &MeshArgs) -> Result<()> {
     })?;
     println!("{}", serde_json::to_string_pretty(&figures)?);
     Ok(())
+}
+
+/// Numbers of followers and of subscribers on them.
+fn leader_cases(args: &MeshArgs) -> Vec<(usize, usize)> {
+    let of_followers = |followers: &usize| {
+        // Without followers nobody reads: what remains is to give seqs and to commit.
+        let subscribers = if *followers == 0 {
+            &[0][..]
+        } else {
+            &args.subscribers
+        };
+        subscribers
+            .iter()
+            .map(|count| (*followers, *count))
+            .collect::<Vec<_>>()
+    };
+    args.followers.iter().flat_map(of_followers).collect()
 }
 
 /// Where the subscribers are.
@@ -182,6 +196,7 @@ async fn readers(at: Where, args: &MeshArgs) -> Result<Value> {
     }
     relay.invite_to(home);
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
+    reach_all(&mut publisher, &load, args.payload).await?;
     let cpu = |shard: usize| relay.cpu_of(shard).context("the CPU time is not known");
     let all: Vec<usize> = if at == Where::Leader {
         vec![home]
@@ -223,6 +238,8 @@ async fn latency(at: Where, args: &MeshArgs) -> Result<Value> {
     load.join(1, CONNECT_TIMEOUT).await?;
     relay.invite_to(relay.home());
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
+    reach_all(&mut publisher, &load, args.payload).await?;
+    load.forget_delays();
     let (start, count) = (Instant::now(), 200 * args.seconds);
     for number in 0..count {
         publisher

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::RelayId;
@@ -15,7 +16,7 @@ use streamchain_protocol::webrtc::{Transport, parse_fingerprint};
 use streamchain_protocol::wire::Registration;
 
 /// How long a relay may take to register.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The options under which clients may send what they like.
 const UNLIMITED: [&str; 10] = [
@@ -53,7 +54,9 @@ impl RelayProcess {
         (id, key): (&RelayId, &RelayKey),
         shards: usize,
     ) -> Result<Self> {
-        let state = std::env::temp_dir().join(format!("streamchain-bench-{}-{id}", std::process::id()));
+        static STARTED: AtomicU64 = AtomicU64::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let state = std::env::temp_dir().join(format!("streamchain-bench-{}-{number}", std::process::id()));
         let child = Command::new(program)
             .args(["run", "--id", id.as_str(), "--edge", &edge.url()])
             .args(["--listen", "127.0.0.1:0", "--link-listen", "127.0.0.1:0"])
