@@ -73,12 +73,13 @@ pub(super) async fn deliveries(
     }))
 }
 
-/// Publishes a message, and waits until all subscribers have it: so all of them are subscribed, and their links open.
-pub(super) async fn reach_all(publisher: &mut Member, load: &Load<'_>, payload: usize) -> Result<()> {
+/// Publishes a message, and waits until all subscribers have it: so all of them are subscribed, their links are open, and nothing is
+/// under way.
+pub(super) async fn reach_all(publisher: &mut Member, loads: &[Load<'_>], payload: usize) -> Result<()> {
     publisher.publish(payload);
     let published = publisher.published();
     wait_until(publisher, "all have the first message", || {
-        load.slowest() >= published
+        loads.iter().all(|load| load.slowest() >= published)
     })
     .await
 }

@@ -52,7 +52,7 @@ impl Invitations {
     }
 
     /// How many shards the relay has.
-    pub fn shards(&self) -> usize {
+    pub(super) fn shards(&self) -> usize {
         self.shards.len()
     }
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::slice::from_ref;
 use std::time::{Duration, Instant};
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::RelayId;
@@ -78,7 +79,7 @@ pub fn run(args: &LinksArgs) -> Result<()> {
 }
 
 /// Runs all of it, or the largest run alone.
-pub fn measure(args: &LinksArgs) -> Result<Value> {
+fn measure(args: &LinksArgs) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -170,7 +171,7 @@ async fn latency(follows: bool, delay: Duration, args: &LinksArgs) -> Result<Val
     let mut load = Load::new(reader);
     load.join(1, CONNECT_TIMEOUT).await?;
     let mut publisher = Member::publisher(&mesh.leader, CONNECT_TIMEOUT).await?;
-    reach_all(&mut publisher, &load, args.payload).await?;
+    reach_all(&mut publisher, from_ref(&load), args.payload).await?;
     load.forget_delays();
     let (start, count) = (Instant::now(), HOP_RATE * args.seconds);
     for number in 0..count {
@@ -196,9 +197,7 @@ async fn leader_part(relays: usize, args: &LinksArgs) -> Result<Value> {
         loads.push(load);
     }
     let mut publisher = Member::publisher(&mesh.leader, CONNECT_TIMEOUT).await?;
-    for load in &loads {
-        reach_all(&mut publisher, load, args.payload).await?;
-    }
+    reach_all(&mut publisher, &loads, args.payload).await?;
     let window = Duration::from_secs(args.seconds);
     let before = mesh.leader.cpu()?;
     publisher.run_until(Instant::now() + window).await?;
@@ -235,7 +234,7 @@ async fn deliveries(args: &LinksArgs) -> Result<Value> {
         load.join(args.readers, CONNECT_TIMEOUT).await?;
         let joined = reader.resident_bytes()? - resident;
         let mut publisher = Member::publisher(&mesh.leader, CONNECT_TIMEOUT).await?;
-        reach_all(&mut publisher, &load, args.payload).await?;
+        reach_all(&mut publisher, from_ref(&load), args.payload).await?;
         let (start, delivered) = (Instant::now(), load.delivered());
         let (leader, follower) = (mesh.leader.cpu()?, mesh.follower()?.cpu()?);
         let end = start + Duration::from_secs(args.seconds);
@@ -305,14 +304,13 @@ async fn largest(readers: usize, args: &LinksArgs) -> Result<Value> {
     let mut publisher = Member::publisher(&mesh.leader, patience).await?;
     let delivered = || loads.iter().map(Load::delivered).sum::<u64>();
     let gaps = || loads.iter().map(Load::gaps).sum::<u64>();
-    for load in &loads {
-        reach_all(&mut publisher, load, args.payload).await?;
-        load.forget_delays();
-    }
+    reach_all(&mut publisher, &loads, args.payload).await?;
+    loads.iter().for_each(Load::forget_delays);
     let (start, count) = (Instant::now(), args.rate * args.seconds);
     let (leader, followers) = (mesh.leader.cpu()?, cpu_of(&mesh.followers)?);
-    let before_run = delivered();
-    let due = (before_run + gaps()) + readers as u64 * count;
+    // Each reader has had the first message.
+    let first = readers as u64;
+    let due = first + readers as u64 * count;
     for number in 0..count {
         publisher
             .run_until(start + Duration::from_micros(number * 1_000_000 / args.rate.max(1)))
@@ -324,7 +322,7 @@ async fn largest(readers: usize, args: &LinksArgs) -> Result<Value> {
     })
     .await?;
     let elapsed = start.elapsed().as_secs_f64();
-    let delivered = delivered() - before_run;
+    let delivered = delivered().saturating_sub(first);
     let share = |spent: Duration| spent.as_secs_f64() / elapsed;
     let memory = (memory_of(&mesh.followers)? - before) as f64;
     let delays = loads.iter().flat_map(Load::delays).collect();

@@ -14,6 +14,7 @@ use clap::Args;
 use relay_node::Rates;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::slice::from_ref;
 use std::time::{Duration, Instant};
 
 /// `relay-testkit mesh`
@@ -196,7 +197,7 @@ async fn readers(at: Where, args: &MeshArgs) -> Result<Value> {
     }
     relay.invite_to(home);
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
-    reach_all(&mut publisher, &load, args.payload).await?;
+    reach_all(&mut publisher, from_ref(&load), args.payload).await?;
     let cpu = |shard: usize| relay.cpu_of(shard).context("the CPU time is not known");
     let all: Vec<usize> = if at == Where::Leader {
         vec![home]
@@ -238,7 +239,7 @@ async fn latency(at: Where, args: &MeshArgs) -> Result<Value> {
     load.join(1, CONNECT_TIMEOUT).await?;
     relay.invite_to(relay.home());
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
-    reach_all(&mut publisher, &load, args.payload).await?;
+    reach_all(&mut publisher, from_ref(&load), args.payload).await?;
     load.forget_delays();
     let (start, count) = (Instant::now(), 200 * args.seconds);
     for number in 0..count {
