@@ -179,6 +179,9 @@ pub struct AcquireEpoch {
     /// Its link to the leader of this epoch failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<Epoch>,
+    /// Whether that link failed because nobody listens at the leader's port any more: its process is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 impl From<Incarnation> for AcquireEpoch {
@@ -189,6 +192,7 @@ impl From<Incarnation> for AcquireEpoch {
             groups: false,
             follows: false,
             lost: None,
+            closed: false,
         }
     }
 }
