@@ -55,7 +55,7 @@ impl Patience {
 
     /// This relay was silent for too long.
     pub(super) fn was_silent(&mut self, relay: Fingerprint, now: Instant) {
-        drop(self.note(relay, now));
+        let _ = self.note(relay, now);
     }
 
     /// The port of this relay was found closed.
