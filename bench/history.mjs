@@ -12,7 +12,7 @@ export const benches = [
     name: "history",
     /** @param {{ log: (line: string) => void }} context */
     run: async ({ log }) => {
-      const small = { packBytes: 1024 * 1024, behind: 20_000 };
+      const small = { packBytes: 1024 * 1024, behind: 20 };
       const how = { messages: MESSAGES, batch: 1_000, bytes: BYTES, kills: KILLS, ...small };
       const moved = await moveHistory({ ...how, anchor: "shared", log });
       const megabytes = (/** @type {number} */ bytes) => rounded(bytes / 1e6);
