@@ -119,6 +119,7 @@ export const historyOf = async (system: TestSystem, stream: string): Promise<His
     for (const { seq, author, payload } of page.messages) {
       messages.push({ seq, author, text: Buffer.from(payload.slice(2), "hex").toString() });
     }
-    if (page.messages.length === 0 || messages.length >= page.head) return messages;
+    if (messages.length >= page.head) return messages;
+    if (page.messages.length === 0) throw new Error(`nothing at ${messages.length}, below the head ${page.head}`);
   }
 };
