@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import type { Page } from "playwright-core";
 import { bareApiPage, sharedScene } from "../harness/pages.ts";
-import { historyOf } from "../harness/streams.ts";
+import { historyOf, readsAll } from "../harness/streams.ts";
 import { eventually } from "../harness/system.ts";
 
 const STREAM = "mesh";
@@ -184,19 +184,7 @@ describe("a stream that three relays serve", () => {
       const expected = Array.from({ length: count }, (_, number) => number);
       assert.deepEqual(own, expected, `page ${who}'s messages are there once each, in their order`);
     }
-    for (const page of pages) {
-      await page.waitForFunction((count) => window.kept.collector.standing.length >= count, history.length);
-      const read = await page.evaluate(() =>
-        window.kept.collector.standing.map(({ seq, payload }) => [
-          seq,
-          new TextDecoder().decode(window.tools.lib.fromHex(payload)),
-        ]),
-      );
-      assert.deepEqual(
-        read,
-        history.map(({ seq, text }) => [seq, text]),
-      );
-    }
+    for (const page of pages) await readsAll(page, history);
     console.log(`    ${history.length} messages of ${PAGES} pages over ${(await figures()).epoch} epochs; each once`);
   });
 });
