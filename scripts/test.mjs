@@ -1,11 +1,13 @@
 // `npm test`: set-up, then every test. `npm test -- edge browser` runs these groups only.
 //
-// All groups run whatever fails, those that start systems two at a time. The summary in the end names each failed test with its file and its message; the
-// last line is the sum of what the runners counted, "N passed, N failed" (each check and the build count as one). A group in which nothing ran has failed.
+// All groups run whatever fails, those that start systems two at a time. A few failed tests that wait for real time are run once more, alone. The summary in
+// the end names each failed test with its file and its message; the last line is the sum of what the runners counted, "N passed, N failed" (each check and
+// the build count as one). A group in which nothing ran has failed.
 
 import { choose } from "./lib/choice.mjs";
 import { bold, elapsed, green, heading, main, red } from "./lib/console.mjs";
 import { setUp } from "./lib/setup/index.mjs";
+import { lateLines, runAgain } from "./lib/test/again.mjs";
 import { totalCounts } from "./lib/test/counts.mjs";
 import { failureLines, unnamedFailure } from "./lib/test/failures.mjs";
 import { inProcess } from "./lib/test/group-process.mjs";
@@ -17,6 +19,10 @@ const ABOUT = {
   does: "Installs missing tools and runs these groups of tests. A failure does not stop the others; the last line has the sums.",
   kind: "test group",
 };
+
+/** What says how a group ended. @param {string} name @param {import("./lib/test/counts.mjs").Counts} counts @param {string} time */
+const lineOf = (name, { passed, failed }, time) =>
+  `${failed === 0 ? green("✓") : red("✗")} ${name.padEnd(10)} ${`${passed} passed`.padStart(12)}, ${failed} failed  ${time}`;
 
 /**
  * Runs a group alone with its output as it comes, or beside another one with its output whole in the end.
@@ -36,11 +42,20 @@ const runGroup = async ({ name, title, run }, isAlone) => {
     counts.failed = 1;
     counts.failures = [{ test: "nothing ran in this group", file: "", message: "" }];
   }
-  const mark = counts.failed === 0 ? green("✓") : red("✗");
-  const line = `${mark} ${name.padEnd(10)} ${`${counts.passed} passed`.padStart(12)}, ${counts.failed} failed  ${elapsed(start)}`;
-  console.log(line);
+  const time = elapsed(start);
+  console.log(lineOf(name, counts, time));
   const named = counts.failed === 0 ? [] : (counts.failures ?? [unnamedFailure(output)]);
-  return { group: name, counts, line, failures: named };
+  return { group: name, counts, time, failures: named };
+};
+
+/** How failed tests of a group are run once more; nothing for one whose tests do not wait for real time. @param {string} group */
+const againOf = (group) => {
+  const { title, run, waits, besideOthers } = GROUPS.find(({ name }) => name === group) ?? {};
+  if (!run || !(waits || besideOthers)) return undefined;
+  return (/** @type {readonly import("./lib/test/failures.mjs").FailedTest[]} */ only) => {
+    heading(`▶ ${title}: what failed, once more`);
+    return run(only);
+  };
 };
 
 await main(async () => {
@@ -51,10 +66,11 @@ await main(async () => {
   await setUp({ checks: true, browser: true });
   console.log(`  done in ${elapsed(start)}`);
 
-  const results = await inLanes(groups, runGroup);
+  const results = await runAgain(await inLanes(groups, runGroup), againOf);
 
   heading(`Summary (${elapsed(start)})`);
-  for (const { line } of results) console.log(line);
+  for (const { group, counts, time } of results) console.log(lineOf(group, counts, time));
+  for (const line of lateLines(results)) console.log(line);
   for (const line of failureLines(results)) console.log(line);
   const total = totalCounts(results.map(({ counts }) => counts));
   console.log(bold(total.failed === 0 ? "All tests passed." : "Some tests failed."));

@@ -28,6 +28,9 @@ const MAX_LOOKS: usize = 3;
 /// Most packs that one question reads. Each is two requests of the thousand that a Worker may send for one of its own.
 const MAX_PACKS: usize = 24;
 
+/// Why an object can't be read that has to be there.
+const NOT_THERE: &str = "the archive lacks it";
+
 /// A stream's segments, wherever they are.
 pub(crate) struct History {
     /// The database.
@@ -344,8 +347,6 @@ pub(crate) fn list_key(round: u64) -> String {
 pub(crate) fn buckets_key(round: u64) -> String {
     format!("rounds/{round}.buckets")
 }
-
-const NOT_THERE: &str = "the archive lacks it";
 
 #[cold]
 fn wrong(key: &str, reason: &dyn std::fmt::Display) -> Error {

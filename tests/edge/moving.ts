@@ -61,7 +61,7 @@ export interface How {
   kills: number;
   /** Bytes of a pack. */
   packBytes: number;
-  /** Segments that are not final yet, at least: of a stream with anchors of its own. In rounds it is what is in none yet. */
+  /** Segments that are not final yet while messages are stored, of a stream with anchors of its own. In rounds it is what is in none yet. */
   behind: number;
   /** How its messages are anchored. */
   anchor: "own" | "shared";
@@ -203,14 +203,15 @@ class Run {
     this.#how.log?.(`all ${messages} messages are stored`);
   }
 
-  /** Makes what is `behind` segments old final. */
+  /** Makes what is `behind` segments old final, and all of it once everything is stored. */
   async #finalizeOwn(): Promise<void> {
     const statement = `INSERT INTO anchors (stream, first, count, root, tx, block, block_hash, log_index, state)
       SELECT stream, first, count, root, ?, 12, ?, first, 'final' FROM segments s WHERE stream = ?
       AND NOT EXISTS (SELECT 1 FROM anchors a WHERE a.stream = s.stream AND a.first = s.first)
-      AND first < (SELECT first FROM segments WHERE stream = ? ORDER BY first DESC LIMIT 1 OFFSET ?)`;
+      AND (SELECT count(*) FROM segments later WHERE later.stream = s.stream AND later.first >= s.first) > ?`;
+    const behind = this.stored < this.#how.messages ? this.#how.behind : 0;
     const query = (await this.edge.database()).prepare(statement);
-    await query.bind(TX, BLOCK_HASH, this.#id, this.#id, this.#how.behind - 1).run();
+    await query.bind(TX, BLOCK_HASH, this.#id, behind).run();
   }
 
   /** Makes a round of what the stream offered to its batcher, and the round final. */
@@ -333,18 +334,17 @@ class Run {
     }
   }
 
-  /** Waits until all that is to become final is final, and then until it is packed: both may be far behind what is stored. */
+  /** Waits until everything is final, and then until it is packed: both may be far behind what is stored. */
   async packed(): Promise<void> {
-    const { anchor, behind, batch, bytes, messages, packBytes, log } = this.#how;
+    const { anchor, bytes, messages, packBytes, log } = this.#how;
     const anchored = anchor === "own" ? "anchors" : "runs";
     const count = async (query: string): Promise<number> => {
       const row = await (await this.edge.database()).prepare(query).bind(this.#id).first<{ n: number | null }>();
       return row?.n ?? 0;
     };
-    const final = anchor === "own" ? messages - behind * batch : messages;
     await until(
-      `${final} messages are final`,
-      async () => (await count(`SELECT max(first + count) AS n FROM ${anchored} WHERE stream = ?`)) >= final,
+      "everything is final",
+      async () => (await count(`SELECT max(first + count) AS n FROM ${anchored} WHERE stream = ?`)) === messages,
       PACKING_PATIENCE_MS,
     );
     await until(

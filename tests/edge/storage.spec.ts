@@ -12,6 +12,13 @@ const USER = `0x${"ab".repeat(20)}`;
 const ABSENT = `0x${"9".repeat(40)}`;
 const ROUTES = join(import.meta.dirname, "..", "..", "src", "routes.rs");
 
+/** How long the runtime may hold a database's lock, ms. */
+const LOCK_TIMEOUT_MS = 30_000;
+
+/** An object's database, beside the runtime, which may be writing it. */
+const open = (file: string, { readOnly = true } = {}): DatabaseSync =>
+  new DatabaseSync(file, { readOnly, timeout: LOCK_TIMEOUT_MS });
+
 let edge: Edge;
 
 before(async () => {
@@ -25,7 +32,7 @@ const objects = async (): Promise<Record<string, number>[]> => {
   const all = files
     .filter((file) => file.endsWith(".sqlite"))
     .map((file) => {
-      const database = new DatabaseSync(join(edge.folder, file), { readOnly: true });
+      const database = open(join(edge.folder, file));
       try {
         const query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '[_s]*_*'";
         const names = database
@@ -96,9 +103,6 @@ test("no route leaves anything of what is not there", async () => {
   }
 });
 
-/** How long the runtime may hold a database's lock, ms. */
-const LOCK_TIMEOUT_MS = 5_000;
-
 /** The SQLite files of the edge's objects that have this table. */
 const filesWith = async (folder: string, table: string): Promise<string[]> => {
   const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith(".sqlite"));
@@ -107,7 +111,7 @@ const filesWith = async (folder: string, table: string): Promise<string[]> => {
     .filter((file) => {
       let database: DatabaseSync | undefined;
       try {
-        database = new DatabaseSync(file, { readOnly: true, timeout: LOCK_TIMEOUT_MS });
+        database = open(file);
         const query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?";
         return database.prepare(query).get(table) !== undefined;
       } catch (error) {
@@ -120,7 +124,7 @@ const filesWith = async (folder: string, table: string): Promise<string[]> => {
 };
 
 const change = (file: string, sql: string): void => {
-  const database = new DatabaseSync(file);
+  const database = open(file, { readOnly: false });
   database.exec(sql);
   database.close();
 };

@@ -125,12 +125,15 @@ test("what a killed start left behind is ended by the next one", async () => {
   await gone(child);
 });
 
+/** How long the runtime may hold the database's lock, ms. */
+const LOCK_TIMEOUT_MS = 30_000;
+
 /** Asks the only database of a system's folder. */
 const query = (dir: string, sql: string): unknown[] => {
   const databases = join(dir, "edge", "v3", "d1", "miniflare-D1DatabaseObject");
   const [file, ...more] = readdirSync(databases).filter((name) => /^[0-9a-f]+\.sqlite$/.test(name));
   assert.deepEqual(more, []);
-  const database = new DatabaseSync(join(databases, file ?? ""));
+  const database = new DatabaseSync(join(databases, file ?? ""), { timeout: LOCK_TIMEOUT_MS });
   try {
     // Rows have no prototype, which deepEqual would mind.
     return database

@@ -1,8 +1,8 @@
 //! What the archive has of a final round: an object with its buckets, and one with the runs of all of them.
 //!
 //! What always holds: nothing of a round leaves the database before the archive has what leads to the round's root, and what
-//! is read back is checked against it. A list in the database is not believed: a batcher that the round was made without
-//! may have written one all the same.
+//! is read back is checked against it. Lists in the database are checked too: a batcher that the round was made without may
+//! have written one all the same.
 
 use alloy_primitives::B256;
 use std::fmt;
@@ -272,7 +272,7 @@ mod tests {
             whole_list(&buckets, &[[stale.clone(), list.clone()].concat()]),
             Ok(list.clone())
         );
-        assert_eq!(runs_in_round(&buckets, stale), []);
+        assert_eq!(runs_in_round(&buckets, stale), vec![]);
         assert_eq!(runs_in_round(&buckets, list), kept);
     }
 

@@ -154,18 +154,23 @@ export const unnamedFailure = (output) => ({
 const cut = (line) => (line.length > MAX_LINE_CHARS ? `${line.slice(0, MAX_LINE_CHARS)} …` : line);
 
 /**
- * What the summary prints about failed tests: each with its group, file and message.
+ * Failed tests, each with its group, file and message.
  * @param {readonly { group: string, failures: readonly FailedTest[] }[]} groups
  * @returns {string[]}
  */
-export const failureLines = (groups) => {
+export const failedLines = (groups) => {
   const all = groups.flatMap(({ group, failures }) => failures.map((failure) => ({ group, ...failure })));
-  if (all.length === 0) return [];
   const shown = all.slice(0, MAX_SHOWN).flatMap(({ group, test, file, message }) => {
     const name = `✗ ${[group, file, test].filter((part) => part !== "").join("  ")}`;
     const lines = message.split("\n").slice(0, MAX_MESSAGE_LINES);
     return [name, ...lines.map((line) => `    ${line}`)].map(cut);
   });
   const more = all.length - MAX_SHOWN;
-  return ["Failed:", ...shown, ...(more > 0 ? [`… and ${more} more, whose names are above.`] : [])];
+  return [...shown, ...(more > 0 ? [`… and ${more} more, whose names are above.`] : [])];
+};
+
+/** What the summary prints about failed tests. @param {readonly { group: string, failures: readonly FailedTest[] }[]} groups */
+export const failureLines = (groups) => {
+  const lines = failedLines(groups);
+  return lines.length === 0 ? [] : ["Failed:", ...lines];
 };

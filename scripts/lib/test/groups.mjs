@@ -11,6 +11,7 @@ import { chromiumPath } from "../setup/chromium.mjs";
 import { installHardhat } from "../setup/hardhat.mjs";
 import { installNetworkTools } from "../setup/network.mjs";
 import { installSchemathesis } from "../setup/schemathesis.mjs";
+import { POSITION } from "./again.mjs";
 import { runChecks } from "./checks.mjs";
 import { cargoCounts, forgeCounts, nodeCounts } from "./counts.mjs";
 import { cargoFailures, forgeFailures, nodeFailures, unnamedFailure } from "./failures.mjs";
@@ -63,25 +64,29 @@ const notRun = (what, error) => {
   return { passed: 0, failed: 1, failures: [{ test: what, file: "", message }] };
 };
 
+/** @typedef {readonly import("./failures.mjs").FailedTest[]} Only the tests that are run, where a group is not run whole */
+
 /**
  * Runs the files one after the other, since most of them start a system, and two would share the processor; `atOnce` at
  * a time where they start less and wait more.
  * @param {string} pattern which files
- * @param {{ command?: string[], env?: NodeJS.ProcessEnv, atOnce?: number }} how `command` is what the tests are run by
+ * @param {{ command?: string[], env?: NodeJS.ProcessEnv, atOnce?: number, only?: Only | undefined }} how `command` is what the tests are run by; with `only`
+ *   the files of these tests are run
  */
-const nodeTests = (pattern, { command = [], env = {}, atOnce = 1 } = {}) => {
+const nodeTests = (pattern, { command = [], env = {}, atOnce = 1, only } = {}) => {
+  const paths = only ? [...new Set(only.map(({ file }) => file.replace(POSITION, "")))] : [pattern];
   const files = `--test-concurrency=${atOnce}`;
   const args = ["--test", "--test-reporter=spec", files, `--test-timeout=${NODE_TEST_TIMEOUT_MS}`];
   const usual = { NODE_OPTIONS: "--disable-warning=ExperimentalWarning", CHROMIUM_PATH: chromiumPath() ?? "" };
-  const [first = NODE, ...rest] = [...command, NODE, ...args, pattern];
+  const [first = NODE, ...rest] = [...command, NODE, ...args, ...paths];
   return counted(READERS.node, first, rest, { cwd: ROOT, env: { ...usual, ...env } });
 };
 
-/** Runs the network tests in a network of their own. Where that can't be made they fail, with what is missing. */
-const networkTests = async () => {
+/** Runs the network tests in a network of their own. Where that can't be made they fail, with what is missing. @param {Only} [only] */
+const networkTests = async (only) => {
   try {
     await installNetworkTools();
-    return await nodeTests("tests/network/*.spec.ts", await privateNetwork());
+    return await nodeTests("tests/network/*.spec.ts", { ...(await privateNetwork()), only });
   } catch (error) {
     return notRun("the network tests", error);
   }
@@ -102,9 +107,16 @@ const releaseTests = async () => {
   return built.failed > 0 ? built : nodeTests("tests/release/*.spec.ts");
 };
 
-const cliTests = async () => {
+/** @param {Only} [only] */
+const cliTests = async (only) => {
   const built = await build(buildStreamchain);
-  return built.failed > 0 ? built : nodeTests("tests/cli/*.spec.ts");
+  return built.failed > 0 ? built : nodeTests("tests/cli/*.spec.ts", { only });
+};
+
+/** Runs the Rust tests: with `only` those of these names. @param {Only} [only] */
+const cargoTests = (only) => {
+  const names = only ? ["--", "--exact", ...only.map(({ test }) => test)] : [];
+  return counted(READERS.cargo, "cargo", ["test", "--workspace", "--no-fail-fast", ...names], { cwd: ROOT });
 };
 
 /**
@@ -112,7 +124,8 @@ const cliTests = async () => {
  * @property {string} name
  * @property {string} title
  * @property {boolean} [besideOthers] whether it may run beside another one: most of its time it waits
- * @property {() => Promise<import("./counts.mjs").Outcome>} run
+ * @property {boolean} [waits] whether its tests wait for real time, so that a busy machine can fail them; those that run beside others do
+ * @property {(only?: Only) => Promise<import("./counts.mjs").Outcome>} run runs the group, or `only` these tests with the others of their files
  */
 
 /** @type {TestGroup[]} */
@@ -126,7 +139,8 @@ export const GROUPS = [
   {
     name: "rust",
     title: "Rust crates (cargo test)",
-    run: () => counted(READERS.cargo, "cargo", ["test", "--workspace", "--no-fail-fast"], { cwd: ROOT }),
+    waits: true,
+    run: cargoTests,
   },
   { name: "scripts", title: "Scripts (node --test)", run: () => nodeTests("tests/scripts/*.spec.ts") },
   { name: "web", title: "Web library and app (node --test)", run: () => nodeTests("web/test/*.test.ts") },
@@ -141,28 +155,28 @@ export const GROUPS = [
     name: "edge",
     title: "Edge specs (Miniflare)",
     besideOthers: true,
-    run: () => nodeTests("tests/edge/*.spec.ts", { atOnce: 2 }),
+    run: (only) => nodeTests("tests/edge/*.spec.ts", { atOnce: 2, only }),
   },
   {
     name: "browser",
     title: "Browser specs (the whole system, Chromium)",
     besideOthers: true,
-    run: () => nodeTests("tests/browser/*.spec.ts"),
+    run: (only) => nodeTests("tests/browser/*.spec.ts", { only }),
   },
   {
     name: "chain",
     title: "Real Ethereum nodes (anvil, Hardhat's)",
     besideOthers: true,
-    run: async () => {
+    run: async (only) => {
       await installHardhat();
-      return nodeTests("tests/chain/*.spec.ts");
+      return nodeTests("tests/chain/*.spec.ts", { only });
     },
   },
   {
     name: "package",
     title: "The npm package and its examples, installed as a stranger would",
     besideOthers: true,
-    run: () => nodeTests("tests/package/*.spec.ts"),
+    run: (only) => nodeTests("tests/package/*.spec.ts", { only }),
   },
   {
     name: "network",
@@ -174,7 +188,7 @@ export const GROUPS = [
     name: "hostile",
     title: "Attacks on the whole system (nothing may get through)",
     besideOthers: true,
-    run: () => nodeTests("tests/hostile/*.spec.ts"),
+    run: (only) => nodeTests("tests/hostile/*.spec.ts", { only }),
   },
   {
     name: "cli",
@@ -186,27 +200,27 @@ export const GROUPS = [
     name: "chaos",
     title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
     besideOthers: true,
-    run: () => nodeTests("tests/chaos/*.spec.ts"),
+    run: (only) => nodeTests("tests/chaos/*.spec.ts", { only }),
   },
   {
     name: "takeover",
     title: "Several relays (the whole system, Chromium)",
     besideOthers: true,
-    run: () => nodeTests("tests/takeover/*.spec.ts"),
+    run: (only) => nodeTests("tests/takeover/*.spec.ts", { only }),
   },
   {
     name: "deploy",
     title: "A deployment (wrangler, against a fake of Cloudflare's API)",
     besideOthers: true,
-    run: () => nodeTests("tests/deploy/*.spec.ts"),
+    run: (only) => nodeTests("tests/deploy/*.spec.ts", { only }),
   },
   {
     name: "api",
     title: "The API against its description (schemathesis)",
     besideOthers: true,
-    run: async () => {
+    run: async (only) => {
       await installSchemathesis();
-      return nodeTests("tests/api/*.spec.ts");
+      return nodeTests("tests/api/*.spec.ts", { only });
     },
   },
 ];
