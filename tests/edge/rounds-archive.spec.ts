@@ -263,7 +263,8 @@ test("rounds of the version before move too, its lists are mended", async () => 
   for (const { round, runs, roots } of rounds.slice(0, -1)) {
     const object = await bucket.get(`rounds/${round}.buckets`);
     assert.ok(object !== null && Buffer.from(await object.arrayBuffer()).equals(bucketsOf(roots)), `round ${round}`);
-    for (const run of runs) {
+    // Some of them, with lists that were right and with lists that were wrong.
+    for (const run of round % 10 < 2 ? runs : []) {
       const { entries } = await get(`/v1/rounds/${round}/buckets/${bucketOf(run.stream)}`);
       assert.deepEqual(entries, [run]);
     }
