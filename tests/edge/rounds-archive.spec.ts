@@ -83,7 +83,12 @@ const streamWithRun = async (name: string) => {
   await edge.storeSegments(relay, stream, [2, 3]);
   const query = (await edge.database()).prepare("SELECT root FROM segments WHERE stream = ? ORDER BY first");
   const { results } = await query.bind(stream.id).all<{ root: string }>();
-  const run = { stream: stream.id, first: 0, count: 5, root: merkleRoot(results.map(({ root }) => root)) };
+  const run = {
+    stream: stream.id,
+    first: 0,
+    count: 5,
+    root: merkleRoot(results.map((row: { root: string }) => row.root)),
+  };
   return { name, id: stream.id, run };
 };
 
