@@ -3,8 +3,8 @@
 //
 // A bench file exports `benches`, an array of { name, run }; `run(context)` resolves to rows
 // { figure, value, unit, note? } or to one of them. context: { startSystem, chromiumPath, machine, log }. A file that exports
-// `needsBuild` as false uses nothing that is built in this checkout.
-// What a run did not measure stays in the results of that day and machine.
+// `needsBuild` as false builds what it uses, or uses nothing that is built in this checkout.
+// What a run did not measure stays in the results of that day and machine. The sizing table of docs/OPERATIONS.md follows the results.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -13,6 +13,7 @@ import { elapsed, Failure, heading, main, printFailure } from "./lib/console.mjs
 import { describeMachine, machine } from "./lib/machine.mjs";
 import { ROOT } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup/index.mjs";
+import { writeSizing } from "./lib/sizing.mjs";
 
 /**
  * @typedef {{ bench: string, figure: string, value: number, unit: string, note?: string }} BenchRow
@@ -139,6 +140,9 @@ await main(async () => {
   const result = { date: new Date().toISOString(), machine: before, rows };
   heading(describeMachine(result.machine));
   console.log(table(rows));
-  if (rows.length > 0) console.log(`\nWritten to ${write(result)}.md and .json`);
+  if (rows.length > 0) {
+    console.log(`\nWritten to ${write(result)}.md and .json`);
+    writeSizing();
+  }
   if (failures.length > 0) throw new Failure(`These benches failed: ${failures.join(", ")}`);
 });

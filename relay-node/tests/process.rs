@@ -13,6 +13,7 @@
 mod process;
 
 use process::{PATIENCE, Peer, Process, STREAM, Scene, free_address, key, metric};
+use relay_testkit::bench::links::{self, LinksArgs};
 use relay_testkit::{GroupSigner, SignedFrame, SigningKey, stream_id, verify_records};
 use std::time::Instant;
 use streamchain_protocol::Address;
@@ -383,5 +384,32 @@ fn a_relay_killed_in_the_middle_of_groups_leaves_none_in_part() {
             .map(|record| record.payload.to_vec())
             .eq(sent.cloned()),
         "each message once, in the order in which it was sent"
+    );
+}
+
+#[test]
+fn readers_at_all_shards_of_followers_get_every_message() {
+    let args = LinksArgs {
+        relay: env!("CARGO_BIN_EXE_relay-node").into(),
+        payload: 100,
+        seconds: 1,
+        rounds: 1,
+        delay_ms: 0,
+        readers: 1,
+        relays: vec![],
+        streams: 0,
+        largest: Some(6),
+        followers: 2,
+        shards: 2,
+        rate: 20,
+    };
+    let seen = links::measure(&args).unwrap();
+    assert_eq!(
+        (seen["readers"].as_u64(), seen["messages"].as_u64()),
+        (Some(6), Some(20))
+    );
+    assert_eq!(
+        (seen["delivered"].as_u64(), seen["gaps"].as_u64()),
+        (Some(120), Some(0))
     );
 }

@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use streamchain_protocol::auth::RelayKey;
+use streamchain_protocol::auth::{LinkKey, LinkTicket, RelayKey};
 use streamchain_protocol::ids::{Epoch, RelayId, Seq, StreamId, StreamRef};
 use streamchain_protocol::signed::{GroupWalker, ProducerChain, Walked};
 use streamchain_protocol::stream_settings::Signed;
+use streamchain_protocol::time::UnixSec;
+use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::problem::PRODUCER_CONFLICT;
-use streamchain_protocol::wire::{Batch, Bundle, BundleAnswer, Record};
 use streamchain_protocol::wire::{
-    Committed, EpochGrant, KeyState, ProducerKey, ProducerState, Registration, Renewed,
+    AcquireEpoch, Acquired, Committed, EpochGrant, FollowGrant, KeyState, LinkReach, ProducerKey,
+    ProducerState, Registration, Renewed,
 };
+use streamchain_protocol::wire::{Batch, Bundle, BundleAnswer, Record};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -22,11 +25,18 @@ const MAX_REQUEST_BYTES: usize = Batch::MAX_BODY_BYTES + 16 * 1024;
 /// How often a request that is stalled looks whether it may go on.
 const STALL_POLL: std::time::Duration = std::time::Duration::from_millis(5);
 
+/// The epoch of all streams.
+const EPOCH: Epoch = Epoch(1);
+
 /// What the edge has.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The last registration.
     pub registration: Option<Registration>,
+    /// The last registration of each relay, by its id.
+    pub registrations: HashMap<String, Registration>,
+    /// Where relays that follow are sent to, in place of where the leader's links are.
+    pub link_detour: Option<SocketAddr>,
     /// Whether the relay said goodbye.
     pub goodbye: bool,
     /// How many messages each stream has.
@@ -79,11 +89,14 @@ pub fn stream_id(short: &str) -> Option<StreamId> {
     Some(StreamId(id))
 }
 
-/// A running edge.
+/// A running edge. The relay that it is started with leads all streams; those that are added follow it.
 #[derive(Clone)]
 pub struct LoopbackEdge {
     kept: Arc<Mutex<Kept>>,
-    authorization: String,
+    /// What requests of each relay must show, by its id.
+    authorizations: Arc<Mutex<HashMap<String, String>>>,
+    leader: RelayId,
+    leader_key: LinkKey,
     address: SocketAddr,
 }
 
@@ -93,9 +106,12 @@ impl LoopbackEdge {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let edge = Self {
             kept: Arc::default(),
-            authorization: format!("authorization: bearer {}", key.uplink_bearer(relay)).to_lowercase(),
+            authorizations: Arc::default(),
+            leader: relay.clone(),
+            leader_key: key.link_key(),
             address: listener.local_addr()?,
         };
+        edge.add(relay, key);
         let serving = edge.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -107,6 +123,12 @@ impl LoopbackEdge {
         Ok(edge)
     }
 
+    /// From now on this relay is known too.
+    pub fn add(&self, relay: &RelayId, key: &RelayKey) {
+        let shown = format!("authorization: bearer {}", key.uplink_bearer(relay)).to_lowercase();
+        locked(&self.authorizations).insert(relay.to_string(), shown);
+    }
+
     /// `http://127.0.0.1:…`
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -114,10 +136,7 @@ impl LoopbackEdge {
 
     /// What it has now.
     pub fn kept(&self) -> MutexGuard<'_, Kept> {
-        // A test that panicked while it looked has failed anyway.
-        self.kept
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        locked(&self.kept)
     }
 
     async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
@@ -131,7 +150,7 @@ impl LoopbackEdge {
             while head.starts_with("POST") && self.kept().stalled {
                 tokio::time::sleep(STALL_POLL).await;
             }
-            let (status, answer) = match head.to_lowercase().contains(&self.authorization) {
+            let (status, answer) = match self.is_authorized(&head) {
                 true => self.answer(&head, &body),
                 false => (401, "{}".to_owned()),
             };
@@ -141,6 +160,15 @@ impl LoopbackEdge {
             );
             stream.write_all(format!("{head}{answer}").as_bytes()).await?;
         }
+    }
+
+    /// Whether a request shows what the relay in its path must show.
+    fn is_authorized(&self, head: &str) -> bool {
+        let target = head.split_whitespace().nth(1).unwrap_or_default();
+        let relay = target.split(['/', '?']).nth(3).unwrap_or_default();
+        let authorizations = locked(&self.authorizations);
+        let shown = authorizations.get(relay);
+        shown.is_some_and(|shown| head.to_lowercase().contains(shown))
     }
 
     fn answer(&self, head: &str, body: &[u8]) -> (u16, String) {
@@ -154,12 +182,12 @@ impl LoopbackEdge {
             .skip(3)
             .collect();
         match (method, &parts[..]) {
-            ("PUT", [_]) => self.register(body),
+            ("PUT", [relay]) => self.register(relay, body),
             ("DELETE", [_]) => {
                 self.kept().goodbye = true;
                 (200, "{}".into())
             }
-            ("PUT", [_, "streams", stream]) => self.acquire_epoch(stream),
+            ("PUT", [relay, "streams", stream]) => self.acquire_epoch(relay, stream, body),
             ("GET", [_, "streams", stream, "producers", producer]) => self.producer(stream, producer, target),
             ("POST", [_, "streams", stream, "batches"]) => self.commit(stream, body),
             ("POST", [_, "batches"]) => self.commit_bundle(body),
@@ -167,12 +195,14 @@ impl LoopbackEdge {
         }
     }
 
-    fn register(&self, body: &[u8]) -> (u16, String) {
+    fn register(&self, relay: &str, body: &[u8]) -> (u16, String) {
         let Ok(registration) = serde_json::from_slice::<Registration>(body) else {
             return (400, "{}".into());
         };
         let cursor = registration.cursor;
-        self.kept().registration = Some(registration);
+        let mut kept = self.kept();
+        kept.registrations.insert(relay.to_owned(), registration.clone());
+        kept.registration = Some(registration);
         json(&Renewed {
             renew_after_ms: 200,
             cursor,
@@ -180,21 +210,56 @@ impl LoopbackEdge {
         })
     }
 
-    fn acquire_epoch(&self, stream: &str) -> (u16, String) {
+    fn acquire_epoch(&self, relay: &str, stream: &str, body: &[u8]) -> (u16, String) {
         let Some(id) = stream_id(stream) else {
             return (400, "{}".into());
         };
         let Ok(name) = "demo".parse() else {
             return (500, "{}".into());
         };
+        if relay != self.leader.as_str() {
+            let follows = serde_json::from_slice(body).is_ok_and(|asked: AcquireEpoch| asked.follows);
+            return match follows.then(|| self.follow_grant(relay, id)).flatten() {
+                Some(follow) => json(&Acquired::Follows { follow }),
+                None => (409, "{}".into()),
+            };
+        }
         let head = Seq(self.kept().heads.get(stream).copied().unwrap_or(0));
         json(&EpochGrant {
             stream: id,
             name,
-            epoch: Epoch(1),
+            epoch: EPOCH,
             head,
             waiting: 0,
             signed: Some(Signed::Optional),
+        })
+    }
+
+    /// What lets a relay follow the leader, once both are registered with links.
+    fn follow_grant(&self, follower: &str, stream: StreamId) -> Option<FollowGrant> {
+        let kept = self.kept();
+        let reach = |relay: &str| kept.registrations.get(relay)?.mesh.clone();
+        let (leader, own) = (reach(self.leader.as_str())?, reach(follower)?);
+        let expires = UnixSec(u32::MAX.into());
+        let ticket = LinkTicket {
+            follower: follower.parse().ok()?,
+            fingerprint: parse_fingerprint(&own.fingerprint)?,
+            stream: stream.short(),
+            epoch: EPOCH,
+            expires,
+        };
+        Some(FollowGrant {
+            stream,
+            name: "demo".parse().ok()?,
+            leader: self.leader.clone(),
+            epoch: EPOCH,
+            signed: Signed::Optional,
+            link: LinkReach {
+                addresses: kept.link_detour.map_or(leader.addresses, |detour| vec![detour]),
+                fingerprint: leader.fingerprint,
+            },
+            ticket: ticket.sign(&self.leader_key),
+            expires,
         })
     }
 
@@ -274,6 +339,11 @@ impl LoopbackEdge {
             withdrawn: Vec::new(),
         })
     }
+}
+
+/// A test that panicked while it held the lock has failed anyway.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The value of a header in a request's head.

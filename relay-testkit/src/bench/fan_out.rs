@@ -2,7 +2,7 @@
 
 use super::load::{Load, Member};
 use super::relay::BenchRelay;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -71,6 +71,32 @@ pub(super) async fn deliveries(
         "relayCpuShare": busy.map(|busy| (100.0 * busy / elapsed).round() / 100.0),
         "gaps": load.gaps(), "connectSeconds": connected.as_secs_f64(),
     }))
+}
+
+/// Publishes a message, and waits until all subscribers have it: so all of them are subscribed, and their links open.
+pub(super) async fn reach_all(publisher: &mut Member, load: &Load<'_>, payload: usize) -> Result<()> {
+    publisher.publish(payload);
+    let published = publisher.published();
+    wait_until(publisher, "all have the first message", || {
+        load.slowest() >= published
+    })
+    .await
+}
+
+/// Runs the publisher until something is so.
+pub(super) async fn wait_until(
+    publisher: &mut Member,
+    what: &str,
+    mut done: impl FnMut() -> bool,
+) -> Result<()> {
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    while !done() {
+        ensure!(Instant::now() < deadline, "not in time: {what}");
+        publisher
+            .run_until(Instant::now() + Duration::from_millis(5))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Publishes as much as goes through to all subscribers: so many messages of so many bytes in a turn, signed or not.

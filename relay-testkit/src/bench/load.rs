@@ -1,6 +1,6 @@
 //! The clients: subscribers in a thread of their own, and one publisher in the caller's.
 
-use super::relay::BenchRelay;
+use super::invitations::Invitations;
 use crate::client::{Client, Invitation};
 use crate::signing::{GroupSigner, SignedFrame, SigningKey};
 use anyhow::{Context, Result, bail};
@@ -43,7 +43,7 @@ pub struct Seat {
 
 impl Seat {
     /// A seat at this relay.
-    pub fn of(relay: &BenchRelay) -> Result<Self> {
+    pub fn of(relay: &Invitations) -> Result<Self> {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").context("one socket each: see ulimit -n")?;
         socket.set_nonblocking(true)?;
         let (identity, invitation) = relay.invite(socket.local_addr()?);
@@ -86,7 +86,7 @@ impl Member {
     }
 
     /// A publisher, connected and welcomed.
-    pub async fn publisher(relay: &BenchRelay, patience: Duration) -> Result<Self> {
+    pub async fn publisher(relay: &Invitations, patience: Duration) -> Result<Self> {
         Self::welcomed(Seat::of(relay)?, patience).await
     }
 
@@ -101,8 +101,8 @@ impl Member {
             producer,
             key: Some(key.public()),
         });
-        let stream = BenchRelay::stream();
-        member.signer = Some(GroupSigner::new(key, stream, BenchRelay::AUTHOR, producer));
+        let stream = Invitations::stream();
+        member.signer = Some(GroupSigner::new(key, stream, Invitations::AUTHOR, producer));
         let deadline = Instant::now() + patience;
         while member.client.receive().is_none() {
             if Instant::now() > deadline {
@@ -276,7 +276,7 @@ type Invited = (Identity, Invitation, std::net::UdpSocket, Arc<Got>);
 
 /// All subscribers of one run.
 pub(super) struct Load<'a> {
-    relay: &'a BenchRelay,
+    relay: &'a Invitations,
     got: Vec<Arc<Got>>,
     delays: Arc<Mutex<Vec<u64>>>,
     /// Whether those who join ask for signatures.
@@ -287,7 +287,7 @@ pub(super) struct Load<'a> {
 
 impl<'a> Load<'a> {
     /// Nobody yet.
-    pub(super) fn new(relay: &'a BenchRelay) -> Self {
+    pub(super) fn new(relay: &'a Invitations) -> Self {
         Self {
             relay,
             got: vec![],
@@ -312,7 +312,7 @@ impl<'a> Load<'a> {
         &mut self,
         count: usize,
         patience: Duration,
-        before: impl Fn(&BenchRelay, u64),
+        before: impl Fn(&Invitations, u64),
     ) -> Result<()> {
         let (start, mut invited) = tokio::sync::mpsc::unbounded_channel::<Invited>();
         let (delays, signatures) = (self.delays.clone(), self.signatures);
@@ -340,9 +340,7 @@ impl<'a> Load<'a> {
         let deadline = Instant::now() + patience;
         for number in 0..count {
             before(self.relay, number as u64);
-            let socket =
-                std::net::UdpSocket::bind("127.0.0.1:0").context("one socket each: see ulimit -n")?;
-            socket.set_nonblocking(true)?;
+            let socket = self.relay.socket()?;
             let (identity, invitation) = self.relay.invite(socket.local_addr()?);
             let got = Arc::new(Got::default());
             self.got.push(got.clone());
@@ -394,6 +392,13 @@ impl<'a> Load<'a> {
             .map(|got| got.next.load(Ordering::Relaxed))
             .min()
             .unwrap_or(0)
+    }
+
+    /// From now on only the delays of what comes later count.
+    pub(super) fn forget_delays(&self) {
+        if let Ok(mut delays) = self.delays.lock() {
+            delays.clear();
+        }
     }
 
     /// Publish to deliver, microseconds each.

@@ -4,13 +4,16 @@
 //! threads in place of QUIC.
 
 use super::TURN;
-use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until};
+use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until, reach_all};
+use super::invitations::Invitations;
 use super::load::{Load, Member, quantiles};
+use super::process::resident_bytes;
 use super::relay::BenchRelay;
 use anyhow::{Context, Result};
 use clap::Args;
 use relay_node::Rates;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// `relay-testkit mesh`
@@ -23,13 +26,13 @@ pub struct MeshArgs {
     #[arg(long, value_delimiter = ',', default_value = "10,1000,4000")]
     pub subscribers: Vec<usize>,
     /// Messages a second, where the leader's part is measured
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 20)]
     pub rate: u64,
     /// Size of a payload, in bytes
     #[arg(long, default_value_t = 100)]
     pub payload: usize,
     /// Length of each run, in seconds
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 4)]
     pub seconds: u64,
     /// How often what is compared is measured, in turns
     #[arg(long, default_value_t = 3)]
@@ -45,6 +48,12 @@ pub struct MeshArgs {
     pub streams: usize,
 }
 
+/// Where the memory of this process stands.
+const OWN_STATM: &str = "/proc/self/statm";
+
+/// How often the leader's part is measured: ten thousand sessions are opened each time.
+const MAX_LEADER_ROUNDS: usize = 2;
+
 /// By then a shard has reported what it counted.
 const REPORTED_WITHIN: Duration = Duration::from_millis(1_200);
 
@@ -58,15 +67,9 @@ pub fn run(args: &MeshArgs) -> Result<()> {
             return memory(at, args).await;
         }
         let mut leader = Vec::new();
-        for followers in &args.followers {
-            // Without followers nobody reads: what remains is to give seqs and to commit.
-            let subscribers = if *followers == 0 {
-                &[0][..]
-            } else {
-                &args.subscribers
-            };
-            for count in subscribers {
-                leader.push(leader_part(*followers, *count, args).await?);
+        for _ in 0..args.rounds.min(MAX_LEADER_ROUNDS) {
+            for (followers, subscribers) in leader_cases(args) {
+                leader.push(leader_part(followers, subscribers, args).await?);
             }
         }
         let mut rounds = Vec::new();
@@ -85,6 +88,23 @@ pub fn run(args: &MeshArgs) -> Result<()> {
     })?;
     println!("{}", serde_json::to_string_pretty(&figures)?);
     Ok(())
+}
+
+/// Numbers of followers and of subscribers on them.
+fn leader_cases(args: &MeshArgs) -> Vec<(usize, usize)> {
+    let of_followers = |followers: &usize| {
+        // Without followers nobody reads: what remains is to give seqs and to commit.
+        let subscribers = if *followers == 0 {
+            &[0][..]
+        } else {
+            &args.subscribers
+        };
+        subscribers
+            .iter()
+            .map(|count| (*followers, *count))
+            .collect::<Vec<_>>()
+    };
+    args.followers.iter().flat_map(of_followers).collect()
 }
 
 /// Where the subscribers are.
@@ -176,6 +196,7 @@ async fn readers(at: Where, args: &MeshArgs) -> Result<Value> {
     }
     relay.invite_to(home);
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
+    reach_all(&mut publisher, &load, args.payload).await?;
     let cpu = |shard: usize| relay.cpu_of(shard).context("the CPU time is not known");
     let all: Vec<usize> = if at == Where::Leader {
         vec![home]
@@ -217,6 +238,8 @@ async fn latency(at: Where, args: &MeshArgs) -> Result<Value> {
     load.join(1, CONNECT_TIMEOUT).await?;
     relay.invite_to(relay.home());
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
+    reach_all(&mut publisher, &load, args.payload).await?;
+    load.forget_delays();
     let (start, count) = (Instant::now(), 200 * args.seconds);
     for number in 0..count {
         publisher
@@ -246,23 +269,12 @@ async fn memory(at: Where, args: &MeshArgs) -> Result<Value> {
         relay.invite_on(1_000_000 + number);
     })
     .await?;
-    let before = resident_bytes()?;
-    load.join_each(args.streams, CONNECT_TIMEOUT, BenchRelay::invite_on)
+    let before = resident_bytes(Path::new(OWN_STATM))?;
+    load.join_each(args.streams, CONNECT_TIMEOUT, Invitations::invite_on)
         .await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let bytes = (resident_bytes()? - before) as f64 / args.streams as f64;
+    let bytes = (resident_bytes(Path::new(OWN_STATM))? - before) as f64 / args.streams as f64;
     Ok(json!({ "streams": args.streams, "bytesPerStream": bytes }))
-}
-
-/// Memory of this process that is in use, bytes.
-fn resident_bytes() -> Result<i64> {
-    let text = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: i64 = text
-        .split_whitespace()
-        .nth(1)
-        .context("the resident pages")?
-        .parse()?;
-    Ok(pages * 4_096)
 }
 
 fn micros(time: Duration) -> f64 {

@@ -5,10 +5,14 @@
 //! was delivered per second of wall clock it says how many deliveries the relay makes per second of its own
 //! CPU time.
 
+mod delay;
 mod fan_out;
 pub mod flood;
+mod invitations;
+pub mod links;
 mod load;
 pub mod mesh;
+mod process;
 mod relay;
 mod signed;
 
@@ -19,6 +23,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 pub use fan_out::BenchArgs;
+pub use invitations::Invitations;
 pub use load::{Member, Seat};
 pub use relay::BenchRelay;
 

@@ -1,7 +1,7 @@
 //! The relay under test.
 
-use crate::client::Invitation;
-use crate::loopback_edge::{LoopbackEdge, stream_id};
+use super::invitations::{Invitations, STREAM};
+use crate::loopback_edge::LoopbackEdge;
 use anyhow::{Context, Result};
 use relay_node::EdgeClient;
 use relay_node::SessionConfig;
@@ -10,22 +10,16 @@ use relay_node::TcpIngressSetup;
 use relay_node::certificate;
 use relay_node::crypto_provider;
 use relay_node::{Memory, Rates, Shard, ShardConfig};
-use relay_node::{Order, Report, ShardLinks, ShardThread, now};
-use std::cell::Cell;
+use relay_node::{Order, Report, ShardLinks, ShardThread};
 use std::net::{SocketAddr, UdpSocket};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
-use streamchain_client::peer::Identity;
-use streamchain_protocol::Address;
-use streamchain_protocol::auth::{RelayKey, SessionKeys};
-use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
-use streamchain_protocol::ids::{Incarnation, RelayId, SessionId, ShortId, StreamId};
+use streamchain_protocol::auth::RelayKey;
+use streamchain_protocol::ids::{Incarnation, RelayId};
 use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::shard_of;
 use tokio::sync::{mpsc, watch};
-
-/// The stream of all clients.
-const STREAM: ShortId = ShortId([1; 20]);
 
 /// One shard, in a thread of its own.
 struct RunningShard {
@@ -38,25 +32,19 @@ struct RunningShard {
 
 /// A relay, its shards in threads of their own.
 pub struct BenchRelay {
-    keys: SessionKeys,
+    invitations: Invitations,
     shards: Vec<RunningShard>,
-    fingerprint: [u8; 32],
-    identity: Identity,
-    sessions: Cell<u64>,
-    at_shard: Cell<usize>,
-    stream: Cell<ShortId>,
     edge: LoopbackEdge,
 }
 
-impl BenchRelay {
-    /// The author of all its clients.
-    pub const AUTHOR: Address = Address::ZERO;
-
-    /// The whole id of the stream of all its clients.
-    pub fn stream() -> StreamId {
-        stream_id(&STREAM.to_string()).unwrap_or(StreamId([0; 32]))
+impl Deref for BenchRelay {
+    type Target = Invitations;
+    fn deref(&self) -> &Invitations {
+        &self.invitations
     }
+}
 
+impl BenchRelay {
     /// Starts an edge, and a relay of one shard that takes whatever comes.
     pub async fn start() -> Result<Self> {
         Self::start_with(Rates::NONE).await
@@ -75,7 +63,6 @@ impl BenchRelay {
         let crypto = Arc::new(crypto_provider());
         let certificate = certificate::make(&crypto)?;
         let fingerprint = parse_fingerprint(&certificate::fingerprint(&certificate, &crypto));
-        let identity = Identity::new(certificate::make(&crypto)?, crypto.clone());
         let edge_client = EdgeClient::new(&edge.url(), &relay, &key, Incarnation([1; 8]))?;
         let config = |index| ShardConfig {
             keys: key.session_keys(),
@@ -96,14 +83,12 @@ impl BenchRelay {
             .into_iter()
             .enumerate()
             .map(|(index, links)| RunningShard::start(config(index), links, edge_client.clone()));
+        let shards: Vec<RunningShard> = running.collect::<Result<_>>()?;
+        let addresses = shards.iter().map(|shard| shard.address).collect();
+        let fingerprint = fingerprint.context("the certificate has no fingerprint")?;
         Ok(Self {
-            keys: key.session_keys(),
-            shards: running.collect::<Result<_>>()?,
-            fingerprint: fingerprint.context("the certificate has no fingerprint")?,
-            identity,
-            sessions: Cell::new(0),
-            at_shard: Cell::new(0),
-            stream: Cell::new(STREAM),
+            invitations: Invitations::new(key.session_keys(), fingerprint, addresses)?,
+            shards,
             edge,
         })
     }
@@ -113,50 +98,9 @@ impl BenchRelay {
         shard_of(STREAM, self.shards.len())
     }
 
-    /// Clients that are invited from now on are at this shard.
-    pub fn invite_to(&self, shard: usize) {
-        self.at_shard.set(shard);
-    }
-
-    /// Clients that are invited from now on are on a stream of this number, whose home is the same shard as that of the usual one.
-    pub fn invite_on(&self, number: u64) {
-        let mut id = STREAM;
-        id.0[12..].copy_from_slice(&number.to_be_bytes());
-        self.stream.set(id);
-    }
-
     /// How many messages are stored.
     pub fn stored(&self) -> u64 {
         self.edge.kept().heads.values().sum()
-    }
-
-    /// What the edge answers a client at `local`, and the certificate that the client must have.
-    pub fn invite(&self, local: SocketAddr) -> (Identity, Invitation) {
-        self.sessions.set(self.sessions.get() + 1);
-        let unreachable = SocketAddr::from(([127, 0, 0, 1], 0));
-        let relay = self.shards.get(self.at_shard.get());
-        let relay = relay.map_or(unreachable, |shard| shard.address);
-        let token = SessionToken {
-            rights: SessionRights::ALL,
-            expires: now().unix.to_sec().plus_s(60),
-            session: SessionId(self.sessions.get().to_be_bytes()),
-            stream: self.stream.get(),
-            author: Self::AUTHOR,
-            fingerprint: self.identity.fingerprint_hash(),
-            relay_begins: true,
-            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
-            end: None,
-        };
-        let token = token.sign(&self.keys);
-        let invitation = Invitation {
-            password: ice_password(&token, &self.keys),
-            token,
-            fingerprint: self.fingerprint,
-            relay_begins: true,
-            relay,
-            local,
-        };
-        (self.identity.clone(), invitation)
     }
 
     /// Bytes of datagrams that all shards sent, as they reported last: a second ago at most.
