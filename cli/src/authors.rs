@@ -19,10 +19,11 @@ use streamchain_protocol::signed::{Certificate, GroupDigest, PublicKey, author_o
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::{Address, B256, keccak256};
 
-/// Most producers whose last group is remembered, so that a stream of many does not fill the memory.
+/// Most producers whose last group is remembered, of all streams that are read together, so that streams of many do not fill
+/// the memory.
 const MAX_PRODUCERS: usize = 10_000;
 
-/// Most keys whose certificates are remembered.
+/// Most keys whose certificates are remembered, of all streams that are read together.
 const MAX_KEYS: usize = 10_000;
 
 /// A message that was checked, and what is shown of its author.
@@ -55,6 +56,8 @@ pub(crate) struct Authors {
     /// The stream's id and name; asked for with the first signed message.
     named: Option<(StreamId, StreamName)>,
     takes_unsigned: bool,
+    /// How many streams are read together: each remembers its share.
+    streams: usize,
     /// The messages of a group that is not whole yet.
     open: Vec<Message>,
     /// Where each producer's chain of groups stands.
@@ -65,12 +68,14 @@ pub(crate) struct Authors {
 }
 
 impl Authors {
-    pub(crate) fn new(edge: EdgeClient, stream: StreamRef, takes_unsigned: bool) -> Self {
+    /// Checks the messages of one of so many streams that are read together.
+    pub(crate) fn new(edge: EdgeClient, stream: StreamRef, takes_unsigned: bool, streams: usize) -> Self {
         Self {
             edge,
             stream,
             named: None,
             takes_unsigned,
+            streams: streams.max(1),
             open: Vec::new(),
             chains: HashMap::new(),
             keys: HashMap::new(),
@@ -195,7 +200,7 @@ impl Authors {
                 "its group does not follow the producer's group before it: one was left out or changed",
             ));
         }
-        if self.chains.len() >= MAX_PRODUCERS {
+        if self.chains.len() >= MAX_PRODUCERS / self.streams {
             self.chains.clear();
         }
         self.chains.insert(producer, (signed.end(), signed.digest()));
@@ -244,7 +249,7 @@ impl Authors {
                 )));
             }
         };
-        if self.keys.len() >= MAX_KEYS {
+        if self.keys.len() >= MAX_KEYS / self.streams {
             self.keys.clear();
         }
         let known = self.keys.entry((author, *key)).or_default();

@@ -233,6 +233,10 @@ mod tests {
                 "expected a seq, or now",
             ),
             (&["sub", "demo", "--edge", "http://e", "--live"][..], "--json"),
+            (&["sub", "*", "--edge", "http://e"][..], "with one * behind it"),
+            (&["sub", "a*b", "--edge", "http://e"][..], "with one * behind it"),
+            (&["sub", "Not A Name", "--edge", "http://e"][..], "Not A Name"),
+            (&["tail", "a.*", "--edge", "http://e"][..], "a.*"),
             (&["receipt", "demo", "--edge", "http://e"][..], "SEQ"),
             (
                 &["keys", "make", "k", "--edge", "http://e", "--rights", "own"][..],

@@ -21,6 +21,25 @@ EXIT CODES
     1  refused: the edge said no, for example because you have no right or there is no such stream
     2  not done: wrong arguments, unreadable input, or nobody answered";
 
+impl Exit {
+    /// The same, of one of several streams.
+    pub(crate) fn of(self, stream: &str) -> Self {
+        match self {
+            Self::Refused(text) => Self::Refused(format!("{stream}: {text}")),
+            Self::NotDone(text) => Self::NotDone(format!("{stream}: {text}")),
+            Self::OutputClosed => Self::OutputClosed,
+        }
+    }
+
+    /// What people are told of it.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Refused(text) | Self::NotDone(text) => text,
+            Self::OutputClosed => "the reader of the output has gone",
+        }
+    }
+}
+
 impl From<Failure> for Exit {
     fn from(failure: Failure) -> Self {
         match failure.is_final() || is_no(&failure) {
@@ -60,12 +79,12 @@ impl From<std::io::Error> for Exit {
 
 /// Says what went wrong, if it did, and returns the code.
 pub(crate) fn report(ended: Result<(), Exit>) -> ExitCode {
-    let (code, text) = match ended {
+    let (code, exit) = match ended {
         Ok(()) | Err(Exit::OutputClosed) => return ExitCode::SUCCESS,
-        Err(Exit::Refused(text)) => (1, text),
-        Err(Exit::NotDone(text)) => (2, text),
+        Err(exit @ Exit::Refused(_)) => (1, exit),
+        Err(exit @ Exit::NotDone(_)) => (2, exit),
     };
-    eprintln!("streamchain: {}", relay_node::printable(&text));
+    eprintln!("streamchain: {}", relay_node::printable(exit.text()));
     ExitCode::from(code)
 }
 

@@ -1,9 +1,9 @@
 //! The command `streamchain`: see `streamchain --help`, and docs/CLI.md.
 //!
 //! The modules, each of which imports only those above it:
-//! - `text`: texts from outside.
 //! - `exit`: exit codes, and which failure leads to which.
 //! - `input`, `output`: lines of standard input and output.
+//! - `roster`: which streams of a pattern are followed.
 //! - `edge`: what the commands that ask an edge have in common.
 //! - `commands`: a file each.
 //! - `cli`: the command line.
@@ -15,6 +15,7 @@ mod edge;
 mod exit;
 mod input;
 mod output;
+mod roster;
 
 use std::process::ExitCode;
 

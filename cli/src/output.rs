@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::io::{BufWriter, Stdout, Write};
 use streamchain_client::core::Message;
 use streamchain_protocol::Bytes;
+use streamchain_protocol::ids::StreamName;
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,15 +47,25 @@ impl Output {
                 self.to.write_all(&message.payload)?;
                 self.to.write_all(b"\n")?;
             }
-            Format::Json => {
-                let mut shown = message_json(message);
-                if let Some((members, signed)) = shown.as_object_mut().zip(signed) {
-                    members.insert("signed".into(), signed.clone());
-                }
-                self.json(&shown)?;
-            }
+            Format::Json => self.json(&with_signed(message_json(message), signed))?,
         }
         Ok(())
+    }
+
+    /// Writes a message of one of several streams.
+    pub(crate) fn message_of(
+        &mut self,
+        stream: &StreamName,
+        message: &Message,
+        signed: Option<&Value>,
+    ) -> Result<(), Exit> {
+        match self.format {
+            Format::Text => Ok(self.to.write_all(&prefixed(stream, &message.payload))?),
+            Format::Json => {
+                let shown = with_stream(message_json(message), stream);
+                self.json(&with_signed(shown, signed))
+            }
+        }
     }
 
     /// Writes a JSON line.
@@ -75,6 +86,33 @@ impl Output {
     pub(crate) fn flush(&mut self) -> Result<(), Exit> {
         Ok(self.to.flush()?)
     }
+}
+
+/// A payload as text, with the name of its stream before each line: a line feed inside cannot begin a line of another stream.
+fn prefixed(stream: &StreamName, payload: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(payload.len() + 80);
+    for line in payload.split(|byte| *byte == b'\n') {
+        text.extend_from_slice(stream.as_str().as_bytes());
+        text.push(b'\t');
+        text.extend_from_slice(line);
+        text.push(b'\n');
+    }
+    text
+}
+
+/// An object with the member `stream`.
+pub(crate) fn with_stream(mut shown: Value, stream: &StreamName) -> Value {
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("stream".into(), json!(stream));
+    }
+    shown
+}
+
+fn with_signed(mut shown: Value, signed: Option<&Value>) -> Value {
+    if let Some((members, signed)) = shown.as_object_mut().zip(signed) {
+        members.insert("signed".into(), signed.clone());
+    }
+    shown
 }
 
 /// A message as JSON: `text` where the payload is UTF-8, else `payload` in hexadecimal digits.
@@ -121,6 +159,22 @@ mod tests {
         assert_eq!(
             bytes,
             format!(r#"{{"author":"{author}","payload":"0xff01","seq":3,"time":5}}"#)
+        );
+    }
+
+    #[test]
+    fn each_line_has_the_name_of_its_stream() {
+        let stream: StreamName = "sensors.a".parse().unwrap();
+        assert_eq!(prefixed(&stream, b""), b"sensors.a\t\n");
+        assert_eq!(
+            prefixed(&stream, b"21\nsensors.b\t22"),
+            b"sensors.a\t21\nsensors.a\tsensors.b\t22\n",
+            "an author of one stream writes no line of another"
+        );
+        let shown = with_stream(message_json(&message(b"hi")), &stream).to_string();
+        assert!(
+            shown.ends_with(r#""seq":3,"stream":"sensors.a","text":"hi","time":5}"#),
+            "{shown}"
         );
     }
 }

@@ -100,6 +100,14 @@ fn wrong_arguments_exit_with_2() {
         &["sub"][..],
         &["pub", "demo", "--no-such-option"],
         &["no-such-command"],
+        &[
+            "sub",
+            "demo",
+            "--owner",
+            "0x1111111111111111111111111111111111111111",
+        ],
+        &["sub", "sensors.*", "--until", "3"],
+        &["sub", "sensors.*", "--cursor", "sensors.cursor"],
     ] {
         let output = streamchain("http://127.0.0.1:1")
             .args(arguments)
@@ -123,6 +131,7 @@ fn an_edge_that_nobody_reaches_exits_with_2() {
         &["status"][..],
         &["history", "demo"],
         &["sub", "demo", "--from", "0", "--patience", "0"],
+        &["sub", "sensors.*", "--patience", "0"],
         &["tail", "demo", "--patience", "0"],
     ] {
         let output = streamchain(&edge).args(arguments).output().unwrap();
@@ -154,6 +163,7 @@ fn a_no_of_the_edge_exits_with_1_and_shows_no_token() {
         &["history", "none"][..],
         &["receipt", "none", "0"],
         &["status", "none"],
+        &["sub", "none.*"],
         &["keys", "list"],
     ] {
         let output = streamchain(&edge).args(arguments).output().unwrap();

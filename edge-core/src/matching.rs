@@ -1,4 +1,4 @@
-//! Streams whose names match a pattern: the pattern, and how far a list of them was read.
+//! Streams whose names match a pattern: how far a list of them was read.
 //!
 //! What always holds: a list of matches is read in two parts. First come those that were there when the list began, in the order
 //! of their names; then those made since, in the order in which they were made. A cursor names only what its reader was shown.
@@ -12,45 +12,6 @@ pub const MAX_MATCHES: usize = 100;
 
 /// Most rows behind a cursor that one question looks at; with more new streams the next question goes on.
 const MAX_NEW_ROWS: u64 = 5_000;
-
-/// Names that begin with a text: `sensors.*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
-    prefix: String,
-}
-
-/// Why a text is no pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected the beginning of a stream's name, of at least one character, with one * behind it")]
-pub struct NoPattern;
-
-impl Pattern {
-    /// The least name that matches.
-    pub fn least(&self) -> &str {
-        &self.prefix
-    }
-
-    /// A text above all names that match: names have ASCII characters below it.
-    pub fn above(&self) -> String {
-        format!("{}\u{7f}", self.prefix)
-    }
-}
-
-impl FromStr for Pattern {
-    type Err = NoPattern;
-
-    fn from_str(text: &str) -> Result<Self, NoPattern> {
-        let prefix = text.strip_suffix('*').ok_or(NoPattern)?;
-        // The beginning of a name is a name itself; the system's own streams are not listed.
-        let name: StreamName = prefix.parse().map_err(|_| NoPattern)?;
-        match name.is_system() {
-            true => Err(NoPattern),
-            false => Ok(Self {
-                prefix: prefix.to_owned(),
-            }),
-        }
-    }
-}
 
 /// How far a list of matches was read: `{mark}-{name}` while those are read that were there at first, then `{mark}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,39 +78,6 @@ impl FromStr for MatchCursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pattern_is_the_beginning_of_a_name() {
-        let pattern: Pattern = "sensors.*".parse().unwrap();
-        let between = |name: &str| pattern.least() <= name && name < pattern.above().as_str();
-        for name in ["sensors.", "sensors.a", "sensors.zz-_", "sensors.9"] {
-            assert!(between(name), "{name}");
-        }
-        for name in ["sensors", "sensors-a", "sensor", "sensort", "sensors/a", "t"] {
-            assert!(!between(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn other_patterns_are_refused() {
-        let long = format!("{}*", "a".repeat(65));
-        for text in [
-            "",
-            "*",
-            "sensors",
-            "a*b*",
-            "*a",
-            "A*",
-            "_audit*",
-            "_*",
-            "a%*",
-            "a**",
-            ".a*",
-            long.as_str(),
-        ] {
-            assert_eq!(text.parse::<Pattern>(), Err(NoPattern), "{text}");
-        }
-    }
 
     #[test]
     fn a_cursor_is_read_as_it_was_written() {

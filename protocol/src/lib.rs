@@ -6,7 +6,7 @@
 //! - Everything that arrives from outside is parsed once, at the border, into a type that cannot be wrong; every parser
 //!   has a bound in [`limits`].
 //! - A module imports only what stands before it in this order: [`limits`], [`util`], [`ids`], [`time`],
-//!   [`signed`], `omitted`, `record`, `retention`, [`stream_settings`], `stored_record`, [`webrtc`], [`auth`], [`proof`], [`archive`],
+//!   [`pattern`], [`signed`], `omitted`, `record`, `retention`, [`stream_settings`], `stored_record`, [`webrtc`], [`auth`], [`proof`], [`archive`],
 //!   [`wire`].
 
 pub mod archive;
@@ -14,6 +14,7 @@ pub mod auth;
 pub mod ids;
 pub mod limits;
 mod omitted;
+pub mod pattern;
 pub mod proof;
 mod record;
 mod retention;

@@ -6,6 +6,14 @@ import { childEnv, NODE } from "./paths.mjs";
 
 const WANTED_MAJOR = 22;
 
+/** Names the variable that says when the command began, UNIX time in ms, to what goes on under another Node. */
+const BEGAN = "STREAMCHAIN_BEGAN_MS";
+
+/** When the command began, UNIX time in ms: before it went on under another Node. */
+export const BEGAN_MS = Number(process.env[BEGAN]) || Date.now() - performance.now();
+// It is this command's, and not of those that it starts.
+delete process.env[BEGAN];
+
 export const isWantedNode = () => Number(process.versions.node.split(".")[0]) === WANTED_MAJOR;
 
 /**
@@ -14,7 +22,10 @@ export const isWantedNode = () => Number(process.versions.node.split(".")[0]) ==
  */
 export const continueUnderWantedNode = () =>
   new Promise(() => {
-    const child = spawn(NODE, process.argv.slice(1), { stdio: "inherit", env: childEnv() });
+    const child = spawn(NODE, process.argv.slice(1), {
+      stdio: "inherit",
+      env: { ...childEnv(), [BEGAN]: `${BEGAN_MS}` },
+    });
     process.on("SIGINT", () => {});
     for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) process.on(signal, () => child.kill(signal));
     child.on("error", (error) => {

@@ -14,8 +14,9 @@ use crate::storage::d1::streams::{self, Matching, Part, StreamRow};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::Duration;
-use streamchain_edge_core::matching::{MAX_MATCHES, MatchCursor, Pattern};
+use streamchain_edge_core::matching::{MAX_MATCHES, MatchCursor};
 use streamchain_protocol::auth::Right;
+use streamchain_protocol::pattern::Pattern;
 use streamchain_protocol::time::UnixMs;
 use worker::{D1Database, Delay};
 

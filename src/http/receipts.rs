@@ -122,7 +122,7 @@ async fn proof_of(
     let Some(place) = run.place else {
         return Ok(None);
     };
-    let Some(row) = rounds::find(db, run.round).await? else {
+    let Some(row) = history.round(run.round).await? else {
         return Ok(None);
     };
     Ok(Some(Proof {

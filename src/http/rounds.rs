@@ -12,7 +12,6 @@ use crate::storage::history::History;
 use serde_json::{Value, json};
 use streamchain_protocol::proof::bucket::{BucketRoot, bucket_proof, bucket_root, round_root};
 use streamchain_protocol::proof::run::{RunEntry, encode_runs};
-use worker::D1Database;
 
 /// The media type of a list of runs as bytes.
 const BYTES: &str = "application/octet-stream";
@@ -32,9 +31,9 @@ pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
 
 /// `GET /v1/rounds/{round}`: the round, with its buckets that have runs.
 pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
-    let db = call.env.d1("DB")?;
-    let row = find(&db, at.round()?).await?;
-    let listed = rounds::list(&db, call.config.rounds, row.round, 1).await?;
+    let history = History::of(&call.env)?;
+    let row = find(&history, at.round()?).await?;
+    let listed = rounds::list(&history.db, call.config.rounds, row.round, 1).await?;
     let mut shown = serde_json::to_value(listed.first()).map_err(Problem::internal)?;
     let buckets = (0..=u8::MAX).zip(row.buckets.iter());
     let buckets = buckets.filter(|(_, of)| **of != BucketRoot::default());
@@ -49,9 +48,9 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
 /// path to the round's root; with `Accept: application/octet-stream` the runs alone, as bytes.
 pub(crate) async fn bucket(call: Call, at: PathParameters) -> Answer {
     let bucket = at.bucket()?;
-    let db = call.env.d1("DB")?;
-    let row = find(&db, at.round()?).await?;
-    let entries = checked_bucket(&History::of(&call.env)?, &row, bucket).await?;
+    let history = History::of(&call.env)?;
+    let row = find(&history, at.round()?).await?;
+    let entries = checked_bucket(&history, &row, bucket).await?;
     let (media_type, body) = match call.accepts(BYTES)? {
         true => (BYTES, encode_runs(&entries)),
         false => {
@@ -70,8 +69,8 @@ pub(crate) async fn bucket(call: Call, at: PathParameters) -> Answer {
     respond(200, &headers, body)
 }
 
-async fn find(db: &D1Database, round: u64) -> Result<RoundRow, Problem> {
-    let row = rounds::find(db, round).await?;
+async fn find(history: &History, round: u64) -> Result<RoundRow, Problem> {
+    let row = history.round(round).await?;
     row.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no round {round} yet")))
 }
 

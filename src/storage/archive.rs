@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use streamchain_edge_core::archive::PackRow;
 use streamchain_protocol::archive::{MAX_TAIL_BYTES, PackIndex};
-use worker::{Bucket, Data, Env, Error, Range};
+use worker::{Bucket, Data, Env, Error, Object, Range};
 
 /// The name of the binding.
 const BINDING: &str = "ARCHIVE";
@@ -46,13 +46,12 @@ impl Archive {
     /// Bytes of an object; `None` when there is no such object.
     pub(crate) async fn range(&self, key: &str, offset: u64, length: u64) -> Result<Option<Vec<u8>>, Error> {
         let range = Range::OffsetWithLength { offset, length };
-        let Some(object) = self.0.get(key).range(range).execute().await? else {
-            return Ok(None);
-        };
-        match object.body() {
-            Some(body) => body.bytes().await.map(Some),
-            None => Ok(None),
-        }
+        bytes_of(self.0.get(key).range(range).execute().await?).await
+    }
+
+    /// All bytes of an object; `None` when there is no such object.
+    pub(crate) async fn whole(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        bytes_of(self.0.get(key).execute().await?).await
     }
 
     /// A pack's index; `None` when there is no such object.
@@ -80,6 +79,13 @@ impl Archive {
             kept.push((key.clone(), index.clone()));
         });
         Ok(Some(index))
+    }
+}
+
+async fn bytes_of(object: Option<Object>) -> Result<Option<Vec<u8>>, Error> {
+    match object.as_ref().and_then(Object::body) {
+        Some(body) => body.bytes().await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -2,15 +2,19 @@
 //!
 //! What always holds: a segment leaves the database in the transaction that enters its pack, so who looks in the database
 //! and then in the packs finds every message below `flushed`. An object that is gone was rewritten meanwhile: its row names
-//! another one, and is read again. Messages that were erased after their pack was written are left out here.
+//! another one, and is read again. Messages that were erased after their pack was written are left out here. The buckets and
+//! the lists of a round are put before the database drops them.
 
 use crate::storage::archive::Archive;
 use crate::storage::d1::packs::{self, FoundPack};
-use crate::storage::d1::rounds::{self, RoundRow};
+use crate::storage::d1::rounds::{self, RoundRow, StoredRound};
 use crate::storage::d1::runs::{self, RunRow};
 use crate::storage::d1::segments::{self, SegmentRow};
 use std::rc::Rc;
 use streamchain_chain::anchorer::StoredSegment;
+use streamchain_edge_core::archive::{
+    BUCKETS_OBJECT_BYTES, StoredBuckets, read_buckets_object, runs_in_round,
+};
 use streamchain_protocol::archive::{PackIndex, PackedRun, PackedSegment};
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::run::{RUN_ENTRY_BYTES, RunEntry, decode_runs};
@@ -23,6 +27,9 @@ const MAX_LOOKS: usize = 3;
 
 /// Most packs that one question reads. Each is two requests of the thousand that a Worker may send for one of its own.
 const MAX_PACKS: usize = 24;
+
+/// Why an object can't be read that has to be there.
+const NOT_THERE: &str = "the archive lacks it";
 
 /// A stream's segments, wherever they are.
 pub(crate) struct History {
@@ -183,17 +190,80 @@ impl History {
         Ok(all)
     }
 
+    /// A round.
+    pub(crate) async fn round(&self, round: u64) -> Result<Option<RoundRow>, Error> {
+        match rounds::find(&self.db, round).await? {
+            Some(found) => self.with_buckets(found).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The round with the highest number.
+    pub(crate) async fn newest_round(&self) -> Result<Option<RoundRow>, Error> {
+        match rounds::newest(&self.db).await? {
+            Some(found) => self.with_buckets(found).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A round, with its buckets wherever they are.
+    async fn with_buckets(&self, found: StoredRound) -> Result<RoundRow, Error> {
+        let StoredRound {
+            round,
+            root,
+            buckets,
+            fixed,
+        } = found;
+        let buckets = match buckets {
+            StoredBuckets::Here(buckets) => buckets,
+            StoredBuckets::Archived => {
+                let key = buckets_key(round);
+                let object = self
+                    .archive()?
+                    .range(&key, 0, BUCKETS_OBJECT_BYTES as u64)
+                    .await?;
+                let object = object.ok_or_else(|| wrong(&key, &NOT_THERE))?;
+                read_buckets_object(round, root, &object).map_err(|error| wrong(&key, &error))?
+            }
+        };
+        Ok(RoundRow {
+            round,
+            root,
+            buckets,
+            fixed,
+        })
+    }
+
     /// The runs of one bucket of a round, in the order of stream ids.
     pub(crate) async fn bucket(&self, row: &RoundRow, bucket: u8) -> Result<Vec<RunEntry>, Error> {
-        let (begin, count) = rounds::place_of_bucket(row, bucket);
+        let (begin, count) = rounds::place_of_buckets(row, bucket, 1);
         let runs = rounds::bucket(&self.db, row, bucket).await?;
         let Some(archive) = self.archive.as_ref().filter(|_| runs.len() as u64 != count) else {
             return Ok(runs);
         };
-        let (key, bytes) = (list_key(row.round), RUN_ENTRY_BYTES as u64);
-        let list = archive.range(&key, begin * bytes, count * bytes).await?;
-        let wrong = |error: &dyn std::fmt::Display| Error::RustError(format!("the list {key}: {error}"));
-        decode_runs(&list.ok_or_else(|| wrong(&"it is not there"))?).map_err(|error| wrong(&error))
+        let list = archived_runs(archive, row.round, begin, count).await?;
+        decode_runs(&list).map_err(|error| wrong(&list_key(row.round), &error))
+    }
+
+    /// The runs that a round has in a group of buckets, in the order of stream ids: none of a group that it was made without.
+    pub(crate) async fn runs_of_group(
+        &self,
+        round: u64,
+        first_bucket: u8,
+        buckets: u16,
+    ) -> Result<Vec<RunEntry>, Error> {
+        let Some(row) = self.round(round).await? else {
+            return Ok(Vec::new());
+        };
+        let (begin, count) = rounds::place_of_buckets(&row, first_bucket, buckets);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let list = match rounds::list_of_group(&self.db, round, first_bucket).await? {
+            Some(list) => list,
+            None => archived_runs(self.archive()?, round, begin, count).await?,
+        };
+        Ok(runs_in_round(&row.buckets, list))
     }
 
     /// The run that a message is in, if it is in a round.
@@ -271,6 +341,23 @@ impl History {
 /// The name of the object with all runs of a round.
 pub(crate) fn list_key(round: u64) -> String {
     format!("rounds/{round}.runs")
+}
+
+/// The name of the object with a round's buckets.
+pub(crate) fn buckets_key(round: u64) -> String {
+    format!("rounds/{round}.buckets")
+}
+
+#[cold]
+fn wrong(key: &str, reason: &dyn std::fmt::Display) -> Error {
+    Error::RustError(format!("{key}: {reason}"))
+}
+
+/// So many runs of the list of a round in the archive, encoded.
+async fn archived_runs(archive: &Archive, round: u64, begin: u64, count: u64) -> Result<Vec<u8>, Error> {
+    let (key, bytes) = (list_key(round), RUN_ENTRY_BYTES as u64);
+    let list = archive.range(&key, begin * bytes, count * bytes).await?;
+    list.ok_or_else(|| wrong(&key, &NOT_THERE))
 }
 
 /// Whether the first of these segments has a message.

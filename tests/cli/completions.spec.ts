@@ -36,6 +36,7 @@ describe("the completions of", () => {
       assert.deepEqual(offered(file, "streamchain", "verify-s"), ["verify-stream"]);
       assert.deepEqual(offered(file, "streamchain", "relay", "ru"), ["run"]);
       assert.deepEqual(offered(file, "streamchain", "sub", "--curs"), ["--cursor"]);
+      assert.deepEqual(offered(file, "streamchain", "sub", "--own"), ["--owner"]);
       assert.deepEqual(offered(file, "streamchain", "nothing-like-it"), []);
     } finally {
       rmSync(folder, { recursive: true });

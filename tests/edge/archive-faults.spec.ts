@@ -3,31 +3,13 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
+import { type Fault, faultyArchive } from "./faulty-archive.ts";
 import { asOperator, type Edge, type FakeRelay, type Json, messagesOf, PRODUCER, startEdge, until } from "./harness.ts";
-
-/** Asks the test before each operation on the bucket whether it may go on. */
-const FAULTY = `
-  import { env } from "cloudflare:workers";
-  const prototype = Object.getPrototypeOf(env.ARCHIVE);
-  for (const method of ["get", "put", "delete"]) {
-    const original = prototype[method];
-    prototype[method] = async function (key, ...values) {
-      const answer = await fetch("http://test.invalid/" + method, { method: "POST", body: String(key) });
-      if (answer.status !== 200) throw new Error("the bucket fails: " + method);
-      const done = await original.call(this, key, ...values);
-      if ((await answer.text()) === "fail behind") throw new Error("the bucket's answer was lost");
-      return done;
-    };
-  }
-  export * from "./index.js";
-  export { default } from "./index.js";
-`;
 
 /** Packs of a few segments, looked for all the time. */
 const VARS = { ARCHIVE_PACK_BYTES: "600", ARCHIVE_INTERVAL_MS: "100", ARCHIVE_MAX_AGE_MS: "9999999999999" };
 const DAY_MS = 86_400_000;
 
-type Fault = "before" | "behind" | undefined;
 let faults: { get?: Fault; put?: Fault; delete?: Fault } = {};
 let calls: string[] = [];
 
@@ -36,16 +18,13 @@ let relay: FakeRelay;
 before(async () => {
   edge = await startEdge({
     vars: VARS,
-    around: [{ type: "ESModule", name: "faulty.js", contents: FAULTY }],
-    outbound: async (request) => {
-      const [, method] = /^http:\/\/test\.invalid\/(\w+)$/.exec(request.url) ?? [];
-      if (method === undefined) return new Response("the chain is down", { status: 503 });
-      const call = `${method} ${await request.text()}`;
+    ...faultyArchive((method, key) => {
+      const call = `${method} ${key}`;
       // Nothing else is done before what is to be deleted is: its answer is lost once.
-      const fault = method === "delete" && calls.includes(call) ? undefined : faults[method as "get"];
+      const fault = method === "delete" && calls.includes(call) ? undefined : faults[method];
       calls.push(call);
-      return new Response(fault === "behind" ? "fail behind" : "", { status: fault === "before" ? 500 : 200 });
-    },
+      return fault;
+    }),
   });
   relay = edge.relay("r1");
 });

@@ -287,11 +287,11 @@ interface Objects {
   idFromName(name: string): unknown;
   get(id: unknown): { fetch(url: string, init: RequestInit): Promise<Response> };
 }
-
 /** A bucket of R2, as far as it is used here. */
 export interface Bucket {
   list(options?: { cursor?: string }): Promise<{ objects: { key: string }[]; truncated: boolean; cursor?: string }>;
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
+  put(key: string, value: Uint8Array): Promise<unknown>;
 }
 
 /** A running edge. */

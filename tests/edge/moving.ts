@@ -124,6 +124,8 @@ class Run {
   #receipts = 0;
   #databaseBytes = 0;
   readonly #rounds = new RoundDriver(() => this.edge);
+  /** The round that has no anchor yet. */
+  #made: { round: number; root: string } | undefined;
   #over = false;
   /** Ends the response of events that is read. */
   #stopFollowing = async (): Promise<void> => {};
@@ -214,10 +216,11 @@ class Run {
     await query.bind(TX, BLOCK_HASH, this.#id, behind).run();
   }
 
-  /** Makes a round of what the stream offered to its batcher, and the round final. */
+  /** Makes a round of what the stream offered to its batcher, and the round final; first the one that a kill left without its anchor. */
   async #finalizeRound(): Promise<void> {
-    const { round, root } = await this.#rounds.make();
-    await this.#rounds.enter(round, root, "final");
+    this.#made ??= await this.#rounds.make();
+    await this.#rounds.enter(this.#made.round, this.#made.root, "final");
+    this.#made = undefined;
   }
 
   /** Makes what there is final, again and again. */

@@ -38,25 +38,8 @@ const ok = <T>(answer: { status: number; text: string; json: unknown }): T => {
   return answer.json as T;
 };
 
-/** What a Stream object does. */
-const offer = async (run: Omit<Run, "previous">, watched = false, owner = OWNER): Promise<[number, string | null]> => {
-  const { stream, first, count, root } = run;
-  const answer = await edge.ask(
-    "BATCHER",
-    `${groupOf(stream)}`,
-    "OfferRun",
-    stream,
-    owner,
-    first,
-    count,
-    root,
-    watched,
-  );
-  assert.equal(answer.status, 200, answer.text);
-  return JSON.parse(answer.text) as [number, string | null];
-};
-
 const driver = new RoundDriver(() => edge);
+const offer = (run: Omit<Run, "previous">, watched = false, owner = OWNER) => driver.offer(run, owner, watched);
 const close = (group: number, round: number, previous: unknown = null) => driver.close(group, round, previous);
 const makeRound = () => driver.make();
 const enterRound = (round: number, root: string, state = "anchored") => driver.enter(round, root, state);

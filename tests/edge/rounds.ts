@@ -45,6 +45,25 @@ export const roundRoot = (round: number, roots: Roots) => {
   return merkleRoot(Array.from({ length: 256 }, (_, bucket) => bucketLeaf(round, bucket, all.get(bucket) ?? empty)));
 };
 
+/** What the database and the archive have of a list. */
+export const listOf = (runs: Run[]): Buffer =>
+  Buffer.concat(
+    runs.map(({ stream, first, count, root, previous }) => {
+      const numbers = word(first).slice(-16) + word(count).slice(-8);
+      return Buffer.from(digits(stream) + numbers + digits(root) + digits(previous), "hex");
+    }),
+  );
+
+/** What the database and the archive have of the buckets of a round. */
+export const bucketsOf = (roots: Roots): Buffer => {
+  const buckets = Buffer.alloc(256 * 36);
+  for (const [bucket, of] of roots) {
+    buckets.writeUInt32BE(of.runs, bucket * 36);
+    buckets.write(digits(of.root), bucket * 36 + 4, "hex");
+  }
+  return buckets;
+};
+
 /** Two batchers (`BATCHERS`): their first buckets. */
 export const GROUPS = [0, 128] as const;
 
@@ -75,6 +94,8 @@ export class RoundDriver {
   newest: Roots = [];
   /** What the batchers closed for the next one, until it is fixed. */
   #closed: Roots | undefined;
+  /** In which round a batcher was left out, until it closes another one. */
+  readonly #leftOut = new Map<number, number>();
 
   constructor(edge: () => Edge) {
     this.#edge = edge;
@@ -86,40 +107,67 @@ export class RoundDriver {
     return JSON.parse(answer.text) as Closed;
   }
 
+  /** Offers a run, as a Stream object does. */
+  async offer(run: Omit<Run, "previous">, owner: string, watched = false): Promise<[number, string | null]> {
+    const { stream, first, count, root } = run;
+    const group = Number.parseInt(digits(stream).slice(0, 2), 16) < 128 ? "0" : "128";
+    const answer = await this.#edge().ask("BATCHER", group, "OfferRun", stream, owner, first, count, root, watched);
+    assert.equal(answer.status, 200, answer.text);
+    return JSON.parse(answer.text) as [number, string | null];
+  }
+
   /** What the Anchorer does with what the batchers have; the round's root. */
   async fix(round: number, roots: Roots): Promise<string> {
     for (const group of GROUPS) {
       const answer = await this.#edge().ask("BATCHER", `${group}`, "FixRound", partOf(round, group, roots));
       assert.equal(answer.status, 200, answer.text);
     }
+    return this.store(round, roots);
+  }
+
+  /** Writes the row of a round; its root. */
+  async store(round: number, roots: Roots): Promise<string> {
     const root = roundRoot(round, roots);
-    const buckets = Buffer.alloc(256 * 36);
-    for (const [bucket, of] of roots) {
-      buckets.writeUInt32BE(of.runs, bucket * 36);
-      buckets.write(digits(of.root), bucket * 36 + 4, "hex");
-    }
     const runs = roots.reduce((sum, [, of]) => sum + of.runs, 0);
     const database = await this.#edge().database();
     await database
       .prepare(
         "INSERT OR REPLACE INTO rounds (round, root, runs, buckets, fixed) VALUES (?, ?, ?, unhex(?), 1700000000000)",
       )
-      .bind(round, root, runs, buckets.toString("hex"))
+      .bind(round, root, runs, bucketsOf(roots).toString("hex"))
       .run();
     return root;
   }
 
-  /** The next round, closed and fixed. Asked again after a failure, it goes on where that came: what was closed is fixed as it is. */
-  async make(): Promise<{ round: number; root: string; roots: Roots }> {
+  /**
+   * The next round, closed and fixed. Asked again after a failure, it goes on where that came: what was closed is fixed as it is.
+   * Only the batchers that are `asked` have runs in it; `without` this one it is fixed anew, although that one wrote its list.
+   */
+  async make({ asked = GROUPS, without }: { asked?: readonly number[]; without?: number } = {}): Promise<{
+    round: number;
+    root: string;
+    roots: Roots;
+  }> {
     const round = this.next;
-    const previous = (group: number) => (round === 0 ? null : partOf(round - 1, group, this.newest));
+    const previous = (group: number) => {
+      const leftOut = this.#leftOut.get(group);
+      if (leftOut !== undefined) return partOf(leftOut, group, []);
+      return round === 0 ? null : partOf(round - 1, group, this.newest);
+    };
     if (this.#closed === undefined) {
       const roots: Roots = [];
-      for (const group of GROUPS) roots.push(...(await this.close(group, round, previous(group))).roots);
+      for (const group of asked) roots.push(...(await this.close(group, round, previous(group))).roots);
       this.#closed = roots;
+      for (const group of asked) this.#leftOut.delete(group);
     }
-    const roots = this.#closed;
-    const root = await this.fix(round, roots);
+    let roots = this.#closed;
+    let root = await this.fix(round, roots);
+    if (without !== undefined) {
+      const left = partOf(round, without, roots).roots;
+      roots = roots.filter((one) => !left.includes(one));
+      root = await this.store(round, roots);
+      this.#leftOut.set(without, round);
+    }
     [this.next, this.newest, this.#closed] = [round + 1, roots, undefined];
     return { round, root, roots };
   }

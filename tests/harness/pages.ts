@@ -7,6 +7,7 @@ import { build } from "esbuild";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { launchChromium } from "./browser.ts";
 import { runningSystem, type TestSystem } from "./system.ts";
+import { startedTogether } from "./together.ts";
 
 const IN_PAGE = fileURLToPath(new URL("in-page.ts", import.meta.url));
 
@@ -89,7 +90,9 @@ export interface Scene {
 export const sharedScene = (options: Parameters<typeof runningSystem>[0] = {}): Scene => {
   const scene = {} as Scene;
   before(async () => {
-    [scene.system, scene.browser] = await Promise.all([runningSystem(options), launchChromium()]);
+    const system = { start: () => runningSystem(options), stop: (started: TestSystem) => started.stop() };
+    const browser = { start: launchChromium, stop: (started: Browser) => started.close() };
+    [scene.system, scene.browser] = await startedTogether(system, browser);
   });
   after(async () => {
     await scene.browser?.close();

@@ -1,5 +1,7 @@
 // What the edge tells of a stream, as tests compare it.
 
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
 import { eventually, type TestSystem } from "./system.ts";
 
 /** `GET /v1/streams/{stream}`. */
@@ -119,6 +121,22 @@ export const historyOf = async (system: TestSystem, stream: string): Promise<His
     for (const { seq, author, payload } of page.messages) {
       messages.push({ seq, author, text: Buffer.from(payload.slice(2), "hex").toString() });
     }
-    if (page.messages.length === 0 || messages.length >= page.head) return messages;
+    if (messages.length >= page.head) return messages;
+    if (page.messages.length === 0) throw new Error(`nothing at ${messages.length}, below the head ${page.head}`);
   }
+};
+
+/** A page whose collector reads a stream from its start comes to have exactly these messages, in this order. */
+export const readsAll = async (page: Page, history: readonly HistoryMessage[]): Promise<void> => {
+  await page.waitForFunction((count) => window.kept.collector.standing.length >= count, history.length);
+  const read = await page.evaluate(() =>
+    window.kept.collector.standing.map(({ seq, payload }) => [
+      seq,
+      new TextDecoder().decode(window.tools.lib.fromHex(payload)),
+    ]),
+  );
+  assert.deepEqual(
+    read,
+    history.map(({ seq, text }) => [seq, text]),
+  );
 };

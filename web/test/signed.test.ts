@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { keccak } from "../src/lib/chain/merkle.ts";
+import { keccak } from "../src/lib/chain/keccak.ts";
 import { checkProof, parseReceipt } from "../src/lib/chain/receipt.ts";
 import { signInText } from "../src/lib/http/sign-in.ts";
 import { groupLeaf, groupPreimage, groupRoot, rootOfProof } from "../src/lib/signed/group.ts";

@@ -6,6 +6,7 @@
 mod edge_client;
 mod events;
 mod history;
+mod matches;
 mod publish;
 mod signing;
 mod token;
@@ -14,5 +15,6 @@ pub use edge_client::{EdgeClient, Method, SessionAnswer};
 pub use events::Events;
 pub(crate) use events::{message, signature};
 pub use history::Page;
+pub use matches::{ListedStream, MatchPage};
 pub(crate) use publish::Posted;
 pub use signing::{AuthorKey, NoSigning};

@@ -17,6 +17,8 @@ pub enum Work {
     Packing,
     /// Takes the payloads that are older than it keeps them.
     Stripping,
+    /// Moves its rounds: the stream is the one of all rounds.
+    MovingRounds,
 }
 
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 //! - an epoch belongs to one run of one relay; it grows whenever another run gets the stream;
 //! - a relay gets the epoch, or the leader's address, only if it was sent a session of the stream or led it before;
 //! - a leader that lives loses the stream to a relay that follows only on a report that its link failed, without a sign of
-//!   life for [`LOST_WAIT_MS`] after it, and not twice within [`TAKEOVER_INTERVAL_MS`]. The epoch fences, so a wrong report
+//!   life for [`LOST_WAIT_MS`] after it ([`CLOSED_WAIT_MS`] if its port was found closed), and not twice within [`TAKEOVER_INTERVAL_MS`] ([`CLOSED_TAKEOVER_INTERVAL_MS`]). The epoch fences, so a wrong report
 //!   costs a change of the leader, and no message. How many such reports of one relay are believed is bounded over all streams
 //!   ([`Belief`]).
 
@@ -21,8 +21,16 @@ use streamchain_protocol::wire::{AcquireEpoch, EpochGrant, FollowGrant, LinkReac
 /// there are messages, and a commit takes as long as the way to the edge.
 pub(super) const LOST_WAIT_MS: u64 = 400;
 
+/// The same after a report that the leader's port is closed, milliseconds: such a leader was silent before, and one that lives after
+/// all commits twice in this time while there are messages.
+pub(super) const CLOSED_WAIT_MS: u64 = 100;
+
 /// How long a stream stays with a leader that got it by a report, whoever reports that one, milliseconds.
 pub(super) const TAKEOVER_INTERVAL_MS: u64 = 10_000;
+
+/// The same where the report is that the leader's port is closed, milliseconds: of relays that die soon after each other each is replaced,
+/// and a relay that lies makes the leader change no more often than this.
+pub(super) const CLOSED_TAKEOVER_INTERVAL_MS: u64 = 2_000;
 
 /// How long a follower may begin to follow with a ticket, seconds (ten minutes): a link that breaks is made again without
 /// asking the edge.
@@ -158,8 +166,12 @@ impl LogState {
 
     /// What becomes of a report that the leader is lost.
     fn weigh(&mut self, asking: &Asking<'_>, heard: UnixMs, belief: Belief, now: UnixMs) -> Weighed {
-        let until = asking.since.plus_ms(LOST_WAIT_MS);
-        let is_long_ago = |last: UnixMs| now.since(last) >= TAKEOVER_INTERVAL_MS;
+        let (wait_ms, interval_ms) = match asking.asked.closed {
+            true => (CLOSED_WAIT_MS, CLOSED_TAKEOVER_INTERVAL_MS),
+            false => (LOST_WAIT_MS, TAKEOVER_INTERVAL_MS),
+        };
+        let until = asking.since.plus_ms(wait_ms);
+        let is_long_ago = |last: UnixMs| now.since(last) >= interval_ms;
         if heard > asking.since || belief == Belief::Refuted {
             let refuted = self.serving_mut(asking.relay).is_some_and(|one| one.refute(now));
             if !refuted {

@@ -179,6 +179,9 @@ pub struct AcquireEpoch {
     /// Its link to the leader of this epoch failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<Epoch>,
+    /// Whether nobody listens at that leader's port any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 impl From<Incarnation> for AcquireEpoch {
@@ -189,6 +192,7 @@ impl From<Incarnation> for AcquireEpoch {
             groups: false,
             follows: false,
             lost: None,
+            closed: false,
         }
     }
 }
@@ -277,8 +281,7 @@ pub mod problem {
     pub const NOT_LEADER: &str = "not-owner";
     /// A message is by somebody who opened no session at this relay, and not from the inbox. Carries `author`.
     pub const UNKNOWN_AUTHOR: &str = "unknown-author";
-    /// A signed group does not follow its producer's group before it, or a producer mixes signed and unsigned messages. Carries
-    /// `producer`.
+    /// A signed group does not follow its producer's group before it, or a producer mixes signed and unsigned messages. Carries `producer`.
     pub const BROKEN_CHAIN: &str = "broken-chain";
     /// The leader, which `relay` names, lives, and the relay that asks does not reach it: it sends its sessions away, and gets none
     /// of the stream for a while.

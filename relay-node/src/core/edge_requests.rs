@@ -26,6 +26,24 @@ pub struct Lookup {
     pub key: Option<PublicKey>,
 }
 
+/// A leader that this relay followed, or was to follow, and does not reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostLeader {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// How the link was lost.
+    pub loss: Loss,
+}
+
+/// How a link was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It failed, or nothing came over it for too long.
+    Failed,
+    /// Nobody listens at the other relay's port any more: its process is gone.
+    PortClosed,
+}
+
 /// A request to the edge about one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -34,8 +52,8 @@ pub enum Request {
         /// Asks as another run of the relay, and so for a new epoch: after edge and relay disagreed, messages
         /// that clients saw under the old one must not be taken for those to come.
         fresh: Option<Incarnation>,
-        /// The epoch whose leader this relay followed and does not reach any more.
-        lost: Option<Epoch>,
+        /// The leader that was not reached.
+        lost: Option<LostLeader>,
     },
     /// `GET …/producers/{producer}?epoch=&author=&key=`: asks how far a producer is committed, and whether a key is its author's.
     Producer {

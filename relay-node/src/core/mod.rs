@@ -41,6 +41,7 @@ pub(crate) mod timers;
 pub(crate) mod withdrawals;
 
 pub use edge_requests::{Answer, EdgeError, Lookup, Request, Ticket};
+pub(crate) use edge_requests::{Loss, LostLeader};
 pub use group_key::GroupKey;
 pub use link::{LinkMessage, LinkPeer};
 pub use path::Path;

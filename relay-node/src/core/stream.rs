@@ -3,7 +3,7 @@
 //! What always holds: a shard leads a stream, follows it, or asks for it; whoever of its sessions and links was sent something of an
 //! epoch is sent nothing of another one before it was told so.
 
-use crate::core::edge_requests::Ticket;
+use crate::core::edge_requests::{LostLeader, Ticket};
 use crate::core::fan::{Fan, Standing};
 use crate::core::leadership::Leadership;
 use crate::core::link::{Downstream, Following, LinkPeer};
@@ -101,8 +101,8 @@ pub(crate) struct Stream {
     pub role: Role,
     /// The epoch that the shard last had of it, in any role: a session that was welcomed was welcomed in this one.
     pub epoch: Option<Epoch>,
-    /// The epoch whose leader was not reached any more, which the edge is told when it is asked who leads.
-    pub lost: Option<Epoch>,
+    /// The leader that was not reached, which is reported when the edge is asked who leads.
+    pub lost: Option<LostLeader>,
     /// The incarnation that the epoch is acquired as, if it is not the relay's own.
     pub fresh: Option<Incarnation>,
     pub acquire_epoch: Retry,

@@ -4,7 +4,7 @@
 //! and with the id that the edge answered, if it did. So an entry of the relay's log is found in the edge's, and the
 //! other way round.
 
-use crate::core::{Answer, EdgeError, Request, Ticket};
+use crate::core::{Answer, EdgeError, Loss, LostLeader, Request, Ticket};
 use crate::error_text::with_causes;
 use crate::random::random_seed;
 use crate::relay::edge_status::EdgeStatus;
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamchain_protocol::auth::RelayKey;
-use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, ShortId};
+use streamchain_protocol::ids::{Incarnation, RelayId, ShortId};
 use streamchain_protocol::wire::decode_records;
 use streamchain_protocol::wire::{
     AcquireEpoch, Acquired, Bundle, BundleAnswer, Committed, Presence, ProducerKey, Registration, Renewed,
@@ -249,13 +249,19 @@ impl EdgeClient {
         committed
     }
 
-    async fn acquire_epoch(&self, stream: String, fresh: Option<Incarnation>, lost: Option<Epoch>) -> Answer {
+    async fn acquire_epoch(
+        &self,
+        stream: String,
+        fresh: Option<Incarnation>,
+        lost: Option<LostLeader>,
+    ) -> Answer {
         let incarnation = fresh.unwrap_or(self.incarnation);
         let asked = AcquireEpoch {
             incarnation,
             groups: true,
             follows: self.follows,
-            lost,
+            lost: lost.map(|lost| lost.epoch),
+            closed: lost.is_some_and(|lost| lost.loss == Loss::PortClosed),
         };
         let call = match Call::json(Method::PUT, stream, &asked) {
             Ok(call) => call,

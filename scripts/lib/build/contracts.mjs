@@ -1,4 +1,4 @@
-// The contracts: `forge build`, which compiles only what changed.
+// The contracts: `forge build`, which compiles only what changed. Their tests are compiled by those who run them.
 
 import { join } from "node:path";
 import { Failure } from "../console.mjs";
@@ -14,7 +14,7 @@ export const CONTRACT_ARTIFACT = join(CONTRACTS, "out", "StreamChain.sol", "Stre
 export const FORGE_ENV = { FOUNDRY_OFFLINE: "true", FOUNDRY_DISABLE_NIGHTLY_WARNING: "1" };
 
 export const buildContracts = async () => {
-  if ((await show(npmBin("forge"), ["build"], { cwd: CONTRACTS, env: FORGE_ENV })) !== 0) {
+  if ((await show(npmBin("forge"), ["build", "src"], { cwd: CONTRACTS, env: FORGE_ENV })) !== 0) {
     throw new Failure("The contracts do not compile (forge's output is above).");
   }
 };

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::objects::to_error;
 use crate::problem::Problem;
 use crate::storage::d1::rounds::{self, RoundRow};
+use crate::storage::history::History;
 use std::time::Duration;
 use streamchain_chain::rounds::{
     CloseRound, Closed, FixRound, FixedRound, NewestRound, RoundTask, StoreRound,
@@ -50,11 +51,11 @@ impl Anchorer {
     }
 
     async fn newest_round(&self) -> Result<Option<NewestRound>, Error> {
-        let db = self.kept.env().d1("DB")?;
-        let Some(row) = rounds::newest(&db).await? else {
+        let history = History::of(self.kept.env())?;
+        let Some(row) = history.newest_round().await? else {
             return Ok(None);
         };
-        let peaks = rounds::nodes(&db, &peaks(row.round.saturating_add(1))).await?;
+        let peaks = rounds::nodes(&history.db, &peaks(row.round.saturating_add(1))).await?;
         Ok(Some(NewestRound {
             fixed: FixedRound {
                 round: row.round,

@@ -4,4 +4,5 @@ mod erasing;
 mod jobs;
 mod object;
 mod pass;
+mod rounds;
 mod tables;

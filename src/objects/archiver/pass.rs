@@ -9,8 +9,7 @@ use crate::config::archive::ArchiveConfig;
 use crate::problem::Problem;
 use crate::storage::archive::Archive;
 use crate::storage::d1::segments::StreamSums;
-use crate::storage::d1::{self, anchors, packs, rounds, runs, segments, streams};
-use crate::storage::history::list_key;
+use crate::storage::d1::{self, anchors, packs, runs, segments, streams};
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::archive::{Fullness, Job, Work, plan};
 use streamchain_protocol::archive::MAX_PACK_SEGMENTS;
@@ -25,9 +24,6 @@ const MAX_PASS_MS: u64 = 15_000;
 /// Streams asked for at once.
 const STREAMS_AT_ONCE: usize = 50;
 
-/// Rounds whose lists are asked for at once.
-const LISTS_AT_ONCE: usize = 50;
-
 /// Packs made of one stream before the next one has its turn.
 const PACKS_PER_VISIT: usize = 4;
 
@@ -37,8 +33,8 @@ const REWRITES_PER_PASS: usize = 8;
 /// Final anchors of one pack that are read at most: above what 4,096 segments have, whose anchors each cover one at least.
 const MAX_FINALS: usize = MAX_PACK_SEGMENTS + 1;
 
-/// By how much more often all streams are looked at while the database fills.
-const HURRY: u64 = 10;
+/// By how much more often all streams are looked at while the database fills, and by how much sooner rounds are moved.
+pub(super) const HURRY: u64 = 10;
 
 /// How often the log warns of a database that is nearly full, milliseconds.
 const WARN_EVERY_MS: u64 = 3_600_000;
@@ -50,7 +46,7 @@ enum Place {
     Segments(String),
     /// Among the streams whose payloads have an end, behind this id.
     Retention(String),
-    /// At the lists of rounds.
+    /// At the rounds.
     Rounds,
 }
 
@@ -133,42 +129,11 @@ impl Archiver {
                 let last = streams.last();
                 Ok(last.map_or(Place::Rounds, |last| Place::Retention(last.id.to_string())))
             }
-            Place::Rounds => Ok(match self.move_lists(db, config, fullness, until).await? {
+            Place::Rounds => Ok(match self.move_rounds(db, config, fullness, until).await? {
                 true => Place::Rounds,
                 false => Place::Segments(String::new()),
             }),
         }
-    }
-
-    /// Moves the lists of final rounds to the archive, each by itself: an object that is put again is the same. Returns
-    /// whether there may be more.
-    async fn move_lists(
-        &self,
-        db: &D1Database,
-        config: ArchiveConfig,
-        fullness: Fullness,
-        until: UnixMs,
-    ) -> Result<bool, Problem> {
-        let Some(archive) = Archive::of(&self.env) else {
-            return Ok(false);
-        };
-        let of_rounds = Config::of(&self.env).map_err(Problem::internal)?.rounds;
-        let age_ms = match fullness {
-            Fullness::Low => config.rules.max_age_ms,
-            Fullness::Filling => config.rules.max_age_ms / HURRY,
-            Fullness::High | Fullness::Full => 0,
-        };
-        let before = clock::now().minus_ms(age_ms);
-        let due = rounds::with_lists(db, of_rounds, before, LISTS_AT_ONCE).await?;
-        for round in &due {
-            if clock::now() >= until {
-                return Ok(true);
-            }
-            let list = rounds::whole_list(db, *round).await?;
-            archive.put(&list_key(*round), list).await?;
-            rounds::drop_lists(db, *round).await?;
-        }
-        Ok(due.len() == LISTS_AT_ONCE)
     }
 
     /// Whether a stream is to be visited: all of it, final or not, makes a pack; or packing failed, and success is to be noted.

@@ -1,4 +1,5 @@
-//! What the Archiver keeps in its object's SQLite: the job at work, and where its look at all streams is.
+//! What the Archiver keeps in its object's SQLite: the job at work, where its look at all streams is, and how far rounds have
+//! moved.
 
 use crate::storage::row::Row;
 use crate::storage::sql::{first, own_json, run};
@@ -13,6 +14,8 @@ pub(super) const SCHEMA: &[&str] =
 pub(super) const JOB: &str = "job";
 /// Where the look at all streams goes on.
 pub(super) const PLACE: &str = "place";
+/// The first round whose buckets may be in the database.
+pub(super) const FIRST_ROUND: &str = "first round";
 
 /// What is kept under a key.
 pub(super) fn load<T: DeserializeOwned>(sql: &SqlStorage, key: &str) -> Result<Option<T>, Error> {

@@ -9,8 +9,10 @@ use crate::config::Config;
 use crate::config::chain::ChainConfig;
 use crate::objects::chain_machine::{ChainMachine, Kept};
 use crate::objects::notify::{OBJECT_TIMEOUT, notify_of_round};
+use crate::objects::to_error;
 use crate::problem::{Kind, Problem};
-use crate::storage::d1::{rounds, runs};
+use crate::storage::d1::runs;
+use crate::storage::history::History;
 use serde_json::{Value, json};
 use streamchain_chain::batcher as chain;
 use streamchain_chain::batcher::{BatcherTask, Fixing, Offered};
@@ -205,6 +207,11 @@ impl Batcher {
     }
 
     async fn list(&self, round: u64, first_bucket: u8) -> Result<Vec<RunEntry>, Error> {
-        rounds::group(&self.kept.env().d1("DB")?, round, first_bucket).await
+        let buckets = Config::of(self.kept.env())
+            .map_err(to_error)?
+            .batchers
+            .buckets_each();
+        let history = History::of(self.kept.env())?;
+        history.runs_of_group(round, first_bucket, buckets).await
     }
 }

@@ -1,14 +1,16 @@
 //! The tables of rounds: what each round has, its lists of runs, and the range over all rounds.
 //!
-//! What always holds: what is written of a round never changes. The same again is fine, anything else is an error.
+//! What always holds: what is written of a round never changes. The same again is fine, anything else is an error. The
+//! buckets and the lists of final rounds are in the archive; others read them through [`crate::storage::history`].
 
 use super::{anchor_state, batch, number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
+use streamchain_edge_core::archive::{BUCKET_MAP_BYTES, StoredBuckets, bucket_map};
 use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::proof::AnchorState;
-use streamchain_protocol::proof::bucket::{Buckets, decode_buckets, encode_buckets};
+use streamchain_protocol::proof::bucket::{Buckets, encode_buckets};
 use streamchain_protocol::proof::range::RangeNode;
 use streamchain_protocol::proof::run::{RUN_ENTRY_BYTES, RunEntry, decode_runs};
 use streamchain_protocol::time::UnixMs;
@@ -25,6 +27,30 @@ pub(crate) struct RoundRow {
     pub buckets: Box<Buckets>,
     /// When it was fixed.
     pub fixed: UnixMs,
+}
+
+/// A round, as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredRound {
+    /// Its number.
+    pub round: u64,
+    /// Over the leaves of its buckets.
+    pub root: B256,
+    /// What each bucket has, or that the archive has it.
+    pub buckets: StoredBuckets,
+    /// When it was fixed.
+    pub fixed: UnixMs,
+}
+
+/// A round whose buckets are looked for in the database, behind those that were moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RoundToMove {
+    /// Its number.
+    pub round: u64,
+    /// Whether its buckets are in the database.
+    pub has_buckets: bool,
+    /// Whether it is final, older than what is kept, and not the newest one.
+    pub is_due: bool,
 }
 
 /// A round and where it is on the chain, as lists show it.
@@ -106,14 +132,14 @@ pub(crate) async fn put(db: &D1Database, row: &RoundRow, nodes: &[RangeNode]) ->
 }
 
 /// A round.
-pub(crate) async fn find(db: &D1Database, round: u64) -> Result<Option<RoundRow>, Error> {
+pub(crate) async fn find(db: &D1Database, round: u64) -> Result<Option<StoredRound>, Error> {
     let query = "SELECT round, root, hex(buckets), fixed FROM rounds WHERE round = ?1";
     let found = rows(db, query, &[number(round)], read).await?;
     Ok(found.into_iter().next())
 }
 
 /// The round with the highest number.
-pub(crate) async fn newest(db: &D1Database) -> Result<Option<RoundRow>, Error> {
+pub(crate) async fn newest(db: &D1Database) -> Result<Option<StoredRound>, Error> {
     let query = "SELECT round, root, hex(buckets), fixed FROM rounds ORDER BY round DESC LIMIT 1";
     Ok(rows(db, query, &[], read).await?.into_iter().next())
 }
@@ -137,8 +163,8 @@ pub(crate) async fn roots_from(db: &D1Database, from: u64, limit: usize) -> Resu
     .await
 }
 
-fn read(row: &mut Row) -> Result<RoundRow, Error> {
-    Ok(RoundRow {
+fn read(row: &mut Row) -> Result<StoredRound, Error> {
+    Ok(StoredRound {
         round: row.number()?,
         root: row.parsed()?,
         buckets: buckets(&row.text()?)?,
@@ -146,9 +172,9 @@ fn read(row: &mut Row) -> Result<RoundRow, Error> {
     })
 }
 
-fn buckets(digits: &str) -> Result<Box<Buckets>, Error> {
+fn buckets(digits: &str) -> Result<StoredBuckets, Error> {
     let bytes = hex::decode(digits).ok();
-    let buckets = bytes.and_then(|bytes| decode_buckets(&bytes));
+    let buckets = bytes.and_then(|bytes| StoredBuckets::read(&bytes));
     buckets.ok_or_else(|| out_of_shape("the buckets of a round"))
 }
 
@@ -204,14 +230,17 @@ pub(crate) fn put_list(
     db.prepare(statement).bind_refs(&values)
 }
 
-/// The list of a round for the group of buckets that begins with `first_bucket`.
-pub(crate) async fn group(db: &D1Database, round: u64, first_bucket: u8) -> Result<Vec<RunEntry>, Error> {
+/// The list of a round for the group of buckets that begins with `first_bucket`, encoded; `None` when it is not here.
+pub(crate) async fn list_of_group(
+    db: &D1Database,
+    round: u64,
+    first_bucket: u8,
+) -> Result<Option<Vec<u8>>, Error> {
     let query = "SELECT hex(entries) FROM round_lists WHERE round = ?1 AND first_bucket = ?2";
     let values = [number(round), number(first_bucket.into())];
-    match rows(db, query, &values, Row::text).await?.into_iter().next() {
-        Some(digits) => runs(&digits),
-        None => Ok(Vec::new()),
-    }
+    let found = rows(db, query, &values, Row::text).await?.into_iter().next();
+    let bytes = |digits: String| hex::decode(digits).map_err(|_| out_of_shape("hexadecimal digits"));
+    found.map(bytes).transpose()
 }
 
 fn runs(digits: &str) -> Result<Vec<RunEntry>, Error> {
@@ -220,47 +249,95 @@ fn runs(digits: &str) -> Result<Vec<RunEntry>, Error> {
     runs.ok_or_else(|| out_of_shape("a list of runs"))
 }
 
-/// Up to `limit` final rounds that were fixed before this time and whose lists are here, the oldest first.
+/// Up to `limit` final rounds from `from` on that were fixed before this time and whose lists are here, the oldest first.
 pub(crate) async fn with_lists(
     db: &D1Database,
     rounds: StreamId,
-    before: UnixMs,
+    (from, before): (u64, UnixMs),
     limit: usize,
 ) -> Result<Vec<u64>, Error> {
-    let query = "SELECT d.round FROM (SELECT DISTINCT round FROM round_lists ORDER BY round LIMIT ?3) l
+    let query = "SELECT d.round
+         FROM (SELECT DISTINCT round FROM round_lists WHERE round >= ?4 ORDER BY round LIMIT ?3) l
          JOIN rounds d ON d.round = l.round
          JOIN anchors a ON a.stream = ?1 AND a.first = d.round AND a.count = 1 AND a.root = d.root
          WHERE a.state = 'final' AND d.fixed < ?2 ORDER BY d.round";
     let id = rounds.to_string();
-    let values = [D1Type::Text(&id), number(before.0), number(limit as u64)];
+    let values = [
+        D1Type::Text(&id),
+        number(before.0),
+        number(limit as u64),
+        number(from),
+    ];
     rows(db, query, &values, Row::number).await
 }
 
-/// All runs of a round, encoded one after the other in the order of their stream ids.
-pub(crate) async fn whole_list(db: &D1Database, round: u64) -> Result<Vec<u8>, Error> {
-    let query = "SELECT first_bucket FROM round_lists WHERE round = ?1 ORDER BY first_bucket";
-    let groups = rows(db, query, &[number(round)], Row::number).await?;
-    let mut list = Vec::new();
-    for first_bucket in groups {
-        let query = "SELECT hex(entries) FROM round_lists WHERE round = ?1 AND first_bucket = ?2";
-        let found = rows(db, query, &[number(round), number(first_bucket)], Row::text).await?;
-        let digits = found.into_iter().next().unwrap_or_default();
-        list.extend(hex::decode(digits).map_err(|_| out_of_shape("hexadecimal digits"))?);
-    }
-    Ok(list)
+/// Up to `limit` rounds from `from` on, in order, whose buckets may be here.
+pub(crate) async fn to_move(
+    db: &D1Database,
+    rounds: StreamId,
+    (from, before): (u64, UnixMs),
+    limit: usize,
+) -> Result<Vec<RoundToMove>, Error> {
+    let query = "SELECT d.round, length(d.buckets) > ?5,
+                d.fixed < ?2 AND d.round < (SELECT max(round) FROM rounds) AND EXISTS (
+                    SELECT 1 FROM anchors a WHERE a.stream = ?1 AND a.first = d.round AND a.count = 1
+                    AND a.root = d.root AND a.state = 'final')
+         FROM rounds d WHERE d.round >= ?4 ORDER BY d.round LIMIT ?3";
+    let id = rounds.to_string();
+    let values = [
+        D1Type::Text(&id),
+        number(before.0),
+        number(limit as u64),
+        number(from),
+        number(BUCKET_MAP_BYTES as u64),
+    ];
+    rows(db, query, &values, |row| {
+        Ok(RoundToMove {
+            round: row.number()?,
+            has_buckets: row.number()? != 0,
+            is_due: row.number()? != 0,
+        })
+    })
+    .await
 }
 
-/// Drops the lists of a round, which the archive has.
+/// The lists of a round that are here, encoded, in the order of their buckets.
+pub(crate) async fn lists(db: &D1Database, round: u64) -> Result<Vec<Vec<u8>>, Error> {
+    let query = "SELECT first_bucket FROM round_lists WHERE round = ?1 ORDER BY first_bucket";
+    let groups = rows(db, query, &[number(round)], Row::number).await?;
+    let mut lists = Vec::with_capacity(groups.len());
+    for first_bucket in groups {
+        let first_bucket = u8::try_from(first_bucket).map_err(|_| out_of_shape("a bucket"))?;
+        lists.extend(list_of_group(db, round, first_bucket).await?);
+    }
+    Ok(lists)
+}
+
+/// Drops the lists of a round that the archive has.
 pub(crate) async fn drop_lists(db: &D1Database, round: u64) -> Result<(), Error> {
     let statement = "DELETE FROM round_lists WHERE round = ?1";
     super::unread(db, statement, &[number(round)]).await.map(drop)
 }
 
-/// Where the runs of a bucket are among all runs of its round: how many are before them, and how many they are.
-pub(crate) fn place_of_bucket(row: &RoundRow, bucket: u8) -> (u64, u64) {
-    let mut before = row.buckets.iter().map(|bucket| u64::from(bucket.runs));
-    let begin = before.by_ref().take(bucket.into()).sum();
-    (begin, before.next().unwrap_or(0))
+/// Drops the lists of a round, and its buckets unless it is the newest one: the archive has them.
+pub(crate) async fn drop_moved(db: &D1Database, round: u64, buckets: &Buckets) -> Result<(), Error> {
+    let lists = "DELETE FROM round_lists WHERE round = ?1";
+    let map =
+        "UPDATE rounds SET buckets = unhex(?2) WHERE round = ?1 AND round < (SELECT max(round) FROM rounds)";
+    let digits = hex::encode(bucket_map(buckets));
+    let statements = vec![
+        db.prepare(lists).bind_refs(&[number(round)])?,
+        db.prepare(map)
+            .bind_refs(&[number(round), D1Type::Text(&digits)])?,
+    ];
+    batch(db, statements).await
+}
+
+/// Where the runs of so many buckets are among all runs of their round: how many are before them, and how many they are.
+pub(crate) fn place_of_buckets(row: &RoundRow, first_bucket: u8, buckets: u16) -> (u64, u64) {
+    let mut runs = row.buckets.iter().map(|bucket| u64::from(bucket.runs));
+    let begin = runs.by_ref().take(first_bucket.into()).sum();
+    (begin, runs.take(buckets.into()).sum())
 }
 
 /// The runs of one bucket of a round, in the order of stream ids. They are cut out of the list in the database: the round

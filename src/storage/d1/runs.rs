@@ -6,17 +6,15 @@ use super::{batch, final_range, number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
-use streamchain_edge_core::archive::FinalRange;
+use streamchain_edge_core::archive::{FinalRange, has_runs_sql};
 use streamchain_protocol::archive::PackedRun;
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::bucket::bucket_of;
 use streamchain_protocol::proof::run::{RunEntry, encode_runs};
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// Rows of one statement: about 250 bytes of JSON each, and a value of D1 has 2 MB at most.
 const MAX_ROWS_AT_ONCE: usize = 1_000;
-
-/// Bytes of one bucket in a round's row: how many runs, and their root.
-const BUCKET_BYTES: usize = 4 + 32;
 
 /// A run that is in a round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,11 +56,7 @@ fn read(row: &mut Row) -> Result<RunRow, Error> {
 /// Whether a round has runs in the bucket of this stream. A round that was fixed anew without a batcher does not, although
 /// that batcher may have written its runs for it: they are in a later one.
 fn has_bucket(stream: StreamId) -> String {
-    let bucket = usize::from(stream.0.first().copied().unwrap_or_default());
-    format!(
-        "substr(d.buckets, {}, 4) <> x'00000000'",
-        1 + BUCKET_BYTES * bucket
-    )
+    has_runs_sql("d.buckets", bucket_of(stream))
 }
 
 /// Joined so that a run whose round is not on the chain has a row too.

@@ -2,7 +2,8 @@
 // the index.
 
 export type { Certificate, CertificateKind, ReceiptAuthor } from "./chain/author-part.ts";
-export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./chain/merkle.ts";
+export { keccak } from "./chain/keccak.ts";
+export { climb, hashPair, leafHashes, merkleRoot, streamId } from "./chain/merkle.ts";
 export { ANCHORED_TOPIC, anchorerOf, checkOnChain } from "./chain/on-chain.ts";
 export {
   type CheckResult,

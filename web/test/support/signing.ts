@@ -2,7 +2,7 @@
 // that edge and relay make of a group.
 
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
-import { keccak } from "../../src/lib/chain/merkle.ts";
+import { keccak } from "../../src/lib/chain/keccak.ts";
 import { groupPreimage, groupRoot } from "../../src/lib/signed/group.ts";
 import { authorOf, decompress, keyText } from "../../src/lib/signed/point.ts";
 import type { Keys, SigningKey } from "../../src/lib/web-keys.ts";

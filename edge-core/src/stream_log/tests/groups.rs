@@ -41,6 +41,7 @@ pub(super) fn asks(number: u8) -> AcquireEpoch {
         groups: true,
         follows: false,
         lost: None,
+        closed: false,
     }
 }
 

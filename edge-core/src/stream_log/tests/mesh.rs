@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::directory::{Belief, LeaderView, MAX_SERVING, Standing};
-use crate::stream_log::leadership::{LOST_WAIT_MS, TAKEOVER_INTERVAL_MS};
+use crate::stream_log::leadership::{
+    CLOSED_TAKEOVER_INTERVAL_MS, CLOSED_WAIT_MS, LOST_WAIT_MS, TAKEOVER_INTERVAL_MS,
+};
 use crate::stream_log::serving::BARRED_MS;
 use streamchain_protocol::auth::{LinkTicket, RelayKey};
 use streamchain_protocol::limits::PRESENCE_LIFE_MS;
@@ -70,6 +72,7 @@ fn share(log: &StreamLog<Memory>, relay_id: &str, author: u8, now: UnixMs) -> bo
 struct Request<'a> {
     relay: &'a str,
     lost: Option<u64>,
+    closed: bool,
     view: Option<LeaderView>,
     committed: UnixMs,
     since: UnixMs,
@@ -79,6 +82,7 @@ fn request(relay: &str, view: Option<LeaderView>) -> Request<'_> {
     Request {
         relay,
         lost: None,
+        closed: false,
         view,
         committed: UnixMs(0),
         since: START,
@@ -91,6 +95,7 @@ fn ask(log: &StreamLog<Memory>, request: &Request<'_>, now: UnixMs) -> Step<Acqu
         groups: true,
         follows: true,
         lost: request.lost.map(Epoch),
+        closed: request.closed,
     };
     let asking = Asking {
         relay: &relay(request.relay),
@@ -215,6 +220,33 @@ fn a_report_waits_for_a_sign_of_life_of_the_leader() {
     };
     let follow = follows(ask(&log, &late, until));
     assert_eq!(follow.leader(), &relay("b"), "its report is about another leader");
+}
+
+#[test]
+fn a_leader_whose_port_is_closed_is_waited_for_less() {
+    let log = shared();
+    let report = |committed| Request {
+        lost: Some(1),
+        closed: true,
+        committed,
+        ..request("b", Some(alive("a", START)))
+    };
+    let until = after(CLOSED_WAIT_MS);
+    let early = ask(&log, &report(START), after(CLOSED_WAIT_MS - 1)).unwrap();
+    assert_eq!(early, Acquiring::Wait(until));
+    let follow = follows(ask(&log, &report(after(1)), until));
+    assert_eq!(follow.leader(), &relay("a"), "it committed: it lives");
+    assert_eq!(leads(&ask(&log, &report(START), until)), Some(2));
+    let second = Request {
+        lost: Some(2),
+        closed: true,
+        since: until,
+        ..request("c", Some(alive("b", START)))
+    };
+    let later = until.plus_ms(CLOSED_TAKEOVER_INTERVAL_MS);
+    let soon = ask(&log, &second, later.minus_ms(1)).unwrap();
+    assert_eq!(soon, Acquiring::Unreachable(relay("b")));
+    assert_eq!(leads(&ask(&log, &second, later)), Some(3));
 }
 
 #[test]

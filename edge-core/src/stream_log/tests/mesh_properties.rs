@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::directory::Directory;
-use crate::stream_log::leadership::{LOST_WAIT_MS, TAKEOVER_INTERVAL_MS};
+use crate::stream_log::leadership::{CLOSED_TAKEOVER_INTERVAL_MS, LOST_WAIT_MS, TAKEOVER_INTERVAL_MS};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -53,6 +53,11 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn name(relay_id: u8) -> RelayId {
     relay(&format!("r{relay_id}"))
+}
+
+/// Whether a report of this moment is that the leader's port is closed.
+fn is_of_closed_port(now: UnixMs) -> bool {
+    now.0.is_multiple_of(2)
 }
 
 struct World {
@@ -176,6 +181,7 @@ impl World {
             groups: true,
             follows: relay != OF_BEFORE,
             lost: reports.then_some(before.epoch),
+            closed: reports && is_of_closed_port(self.now),
         };
         let (since, asker) = (self.now, name(relay));
         let mut view = None;
@@ -248,7 +254,11 @@ impl World {
         if is_new && reports && state.taken_over != taken_before {
             assert!(self.committed <= since, "the leader committed since the report");
             if let Some(last) = self.last_report {
-                assert!(self.now.since(last) >= TAKEOVER_INTERVAL_MS, "too soon");
+                let interval_ms = match is_of_closed_port(since) {
+                    true => CLOSED_TAKEOVER_INTERVAL_MS,
+                    false => TAKEOVER_INTERVAL_MS,
+                };
+                assert!(self.now.since(last) >= interval_ms, "too soon");
             }
             self.last_report = Some(self.now);
             assert!(self.directory.is_alive(&name(before), self.now));

@@ -66,6 +66,8 @@ pub(crate) struct Following {
     pub peer: LinkPeer,
     /// Which link of this shard it is.
     pub generation: u64,
+    /// The epoch that the edge let this relay follow; `None` of a link inside the relay.
+    pub granted: Option<Epoch>,
     /// Epoch and settings; `None` until the upper end has said them for the first time.
     known: Option<(Epoch, Option<Signed>)>,
     /// Whether the upper end has answered *follow* over the present link, which stands.
@@ -87,6 +89,7 @@ impl Following {
         Self {
             peer,
             generation,
+            granted: None,
             known: None,
             is_up: false,
             fan: Fan::new(Seq(0), max_replay_bytes),

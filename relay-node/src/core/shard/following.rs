@@ -6,7 +6,7 @@
 use super::links::{down, up};
 use super::streams::{MOVED_TEXT, acquire};
 use super::{Command, Now, Shard};
-use crate::core::edge_requests::EdgeError;
+use crate::core::edge_requests::{EdgeError, Loss, LostLeader};
 use crate::core::fan::Standing;
 use crate::core::link::{Change, DownFrame, Ended, Following, LinkPeer, Origin, presence_bytes};
 use crate::core::reply::Reply;
@@ -248,12 +248,12 @@ impl Shard {
         match following.peer {
             // The relay's own shard that has the stream from the edge has lost it, or never got it.
             LinkPeer::Shard(_) => self.abandon(id, why, now),
-            LinkPeer::Relay(_) => self.upstream_lost(id, now),
+            LinkPeer::Relay(_) => self.upstream_lost(id, Loss::Failed, now),
         }
     }
 
     /// The link of a stream to the other end is gone, and all that was on its way.
-    pub(crate) fn handle_link_lost(&mut self, id: ShortId, peer: LinkPeer, now: Now) {
+    pub(crate) fn handle_link_lost(&mut self, id: ShortId, peer: LinkPeer, loss: Loss, now: Now) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -265,12 +265,12 @@ impl Shard {
             .follower_mut()
             .is_some_and(|following| following.peer == peer)
         {
-            self.upstream_lost(id, now);
+            self.upstream_lost(id, loss, now);
         }
     }
 
     /// The leader is not reached any more: the edge is asked who leads now. Sessions stay, and what they publish waits.
-    fn upstream_lost(&mut self, id: ShortId, now: Now) {
+    fn upstream_lost(&mut self, id: ShortId, loss: Loss, now: Now) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -279,7 +279,12 @@ impl Shard {
         };
         let was_up = following.is_up();
         following.disconnect();
-        stream.lost = following.epoch();
+        let epoch = match (was_up, loss) {
+            // A closed port is evidence also of a leader that was never reached.
+            (false, Loss::PortClosed) => following.granted,
+            (true, _) | (false, Loss::Failed) => following.epoch(),
+        };
+        stream.lost = epoch.map(|epoch| LostLeader { epoch, loss });
         match was_up {
             true => self.commands.push_back(acquire(stream)),
             // It was not reached at all: the edge may have to find out first that it is gone.
@@ -318,6 +323,7 @@ impl Shard {
             }
         }
         if let Some(following) = stream.role.follower_mut() {
+            following.granted = Some(grant.epoch);
             self.commands.push_back(Command::Dial(generation, grant));
             self.commands.push_back(up(id, following, following.follow(None)));
         }

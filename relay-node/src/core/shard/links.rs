@@ -219,6 +219,9 @@ impl Shard {
         let reply = match &mut stream.role {
             Role::Asking => return,
             _ if is_behind => Reply::Passed,
+            // The relays that follow are told of the end of the epoch as soon as all of it is committed, and their publishers begin
+            // anew in the next one. A refusal would have them pause first.
+            Role::Leader(_) if !takes_messages && matches!(peer, LinkPeer::Relay(_)) => return,
             Role::Leader(_) if !takes_messages => {
                 Reply::Refused(Refusal::overloaded(first, leaving_text(first)))
             }

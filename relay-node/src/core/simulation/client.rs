@@ -48,6 +48,8 @@ pub(super) struct Client {
     pub committed: u64,
     pub reconnects: u64,
     pub second_welcomes: u64,
+    /// How often it was refused something, which it sends again later.
+    pub refusals: u64,
     pub gapped: u64,
     outgoing: Vec<Vec<u8>>,
 }
@@ -70,6 +72,7 @@ impl Client {
             committed: 0,
             reconnects: 0,
             second_welcomes: 0,
+            refusals: 0,
             gapped: 0,
             outgoing: Vec::new(),
         }
@@ -218,6 +221,7 @@ impl Client {
                     return Next::Reconnect;
                 }
                 self.must_resend = true;
+                self.refusals += 1;
             }
             _ => {}
         }

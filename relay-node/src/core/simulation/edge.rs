@@ -1,6 +1,6 @@
 //! The edge as the simulation has it: it grants epochs, stores batches, and insists on what the real one insists on.
 
-use crate::core::edge_requests::{Answer, EdgeError, Request, Ticket};
+use crate::core::edge_requests::{Answer, EdgeError, LostLeader, Request, Ticket};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use streamchain_protocol::ids::{Epoch, Incarnation, Seq, ShortId, StreamId};
@@ -30,6 +30,8 @@ pub(super) struct Edge {
     pub presence: Option<Presence>,
     /// How often a follower became the leader.
     pub takeovers: u64,
+    /// The leaders that were reported as lost.
+    pub reports: Vec<LostLeader>,
 }
 
 /// The whole id of the simulation's stream.
@@ -51,7 +53,14 @@ impl Edge {
     ) -> Answer {
         match request {
             Request::AcquireEpoch { fresh, lost } => {
-                self.acquire(asker, ticket.stream, (fresh, lost), is_gone, believes)
+                self.reports.extend(lost);
+                self.acquire(
+                    asker,
+                    ticket.stream,
+                    (fresh, lost.map(|lost| lost.epoch)),
+                    is_gone,
+                    believes,
+                )
             }
             Request::Producer { epoch, lookup } => {
                 let stored = self

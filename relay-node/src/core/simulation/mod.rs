@@ -10,10 +10,12 @@ mod edge;
 mod large;
 mod world;
 
+use crate::core::edge_requests::{Loss, LostLeader};
 use client::Part;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::time::Duration;
+use streamchain_protocol::ids::Epoch;
 use world::{Fault, Network, World};
 
 const RELAYS: usize = 3;
@@ -129,6 +131,7 @@ fn a_leader_that_leaves_is_replaced_before_its_links_break() {
     world.pass(Duration::from_millis(200));
     let leader = world.edge.leader().unwrap();
     world.fault(Fault::Leave(leader.relay));
+    world.fault(Fault::Publish(5));
     world.pass(Duration::from_millis(150));
     assert_ne!(
         world.edge.leader().unwrap().relay,
@@ -145,6 +148,48 @@ fn a_leader_that_leaves_is_replaced_before_its_links_break() {
         "sessions at the other relays have a second welcome"
     );
     assert!(went_on.iter().all(|client| client.reconnects == 0));
+    assert!(
+        went_on.iter().all(|client| client.refusals == 0),
+        "nobody is told to wait: the next epoch begins at once"
+    );
+}
+
+/// What relays report that never reach the leader.
+fn reports_of_the_unreached(ports_close: bool) -> Vec<LostLeader> {
+    let mut world = World::new(5, small(&[1, 1, 1], 0), &parts());
+    world.ports_close = ports_close;
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        world.fault(Fault::Part(one, other));
+    }
+    world.pass(Duration::from_secs(1));
+    world.edge.reports
+}
+
+#[test]
+fn a_leader_never_reached_is_reported_if_its_port_is_closed() {
+    let first = reports_of_the_unreached(true)[0];
+    let (epoch, loss) = (Epoch(1), Loss::PortClosed);
+    assert_eq!(first, LostLeader { epoch, loss });
+    assert_eq!(
+        reports_of_the_unreached(false),
+        [],
+        "it may be this relay that reaches nobody"
+    );
+}
+
+#[test]
+fn a_leader_that_was_reached_is_reported_with_what_is_known() {
+    for (ports_close, loss) in [(true, Loss::PortClosed), (false, Loss::Failed)] {
+        let mut world = World::new(3, small(&[1, 1, 1], 0), &parts());
+        world.ports_close = ports_close;
+        world.pass(Duration::from_millis(100));
+        let leader = world.edge.leader().unwrap();
+        world.fault(Fault::Restart(leader.relay));
+        world.pass(Duration::from_secs(1));
+        let epoch = Epoch(1);
+        assert_eq!(world.edge.reports[0], LostLeader { epoch, loss });
+        world.settle();
+    }
 }
 
 #[test]

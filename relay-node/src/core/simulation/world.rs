@@ -10,7 +10,7 @@ use super::edge::{Edge, Run};
 use crate::core::edge_requests::{Answer, Ticket};
 use crate::core::peer_connection::SessionConfig;
 use crate::core::session::SessionKey;
-use crate::core::{Command, LinkMessage, LinkPeer, Memory, Now, Rates, Shard, ShardConfig};
+use crate::core::{Command, LinkMessage, LinkPeer, Loss, Memory, Now, Rates, Shard, ShardConfig};
 use links::Links;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -128,6 +128,8 @@ pub(super) struct World {
     touched: BTreeSet<Place>,
     collecting: BTreeSet<Place>,
     pub most_in_flight: usize,
+    /// Whether relays find out at a broken link that the other one's port is closed.
+    pub ports_close: bool,
 }
 
 impl World {
@@ -159,6 +161,7 @@ impl World {
             touched: BTreeSet::new(),
             collecting: BTreeSet::new(),
             most_in_flight: 0,
+            ports_close: false,
             network,
         };
         for relay in 0..relays {
@@ -392,7 +395,11 @@ impl World {
                 self.hand_over(place, |shard| shard.handle_link(peer, message, now));
             }
             Event::LinkLost(place, peer) => {
-                self.hand_over(place, |shard| shard.handle_link_lost(STREAM, peer, now))
+                let loss = match self.ports_close {
+                    true => Loss::PortClosed,
+                    false => Loss::Failed,
+                };
+                self.hand_over(place, |shard| shard.handle_link_lost(STREAM, peer, loss, now));
             }
             Event::Answered(place, ticket, answer) => {
                 self.hand_over(place, |shard| shard.handle_answer(ticket, answer, now));

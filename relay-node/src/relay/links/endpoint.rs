@@ -1,20 +1,22 @@
 //! The socket of links: opens connections to relays that this one follows, and takes those of relays that follow it.
 
 use super::event::{Dial, LinkEvent};
-use super::limits::{CLOSE_TIMEOUT, CONNECT_TIMEOUT, MAX_OPENING_LINKS, MAX_QUEUE_BYTES, Times};
+use super::limits::{CLOSE_TIMEOUT, MAX_OPENING_LINKS, MAX_QUEUE_BYTES, PORT_TRY_INTERVAL, Times};
 use super::link::{FrameReader, Link, MALFORMED};
 use super::patience::Patience;
 use super::peers::{PeerConnection, Peers, Place, Strangers};
+use super::port;
 use super::queue::link_queue;
 use super::shard_side::ShardQueues;
 use super::status::{End, LinkStatus};
 use super::tls::{Fingerprint, Identity, SERVER_NAME, fingerprint_of_peer};
+use crate::core::Loss;
 use crate::core::link::{FIRST_ACCEPTED_LINK, Follow, read_follow};
 use crate::relay::clock::now;
 use anyhow::{Result, bail};
 use quinn::{Incoming, RecvStream, SendStream, VarInt};
 use std::collections::HashMap;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use str0m::config::DtlsCert;
@@ -22,7 +24,7 @@ use streamchain_protocol::auth::{LinkKey, LinkTicket};
 use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::{LinkReach, shard_of};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 /// The code that a stream is reset with whose ticket is no good, and a connection that showed no good one.
@@ -61,7 +63,10 @@ impl EndpointConfig {
 }
 
 /// What is found out by a connection that several links wait for: `None` until it is.
-type Connecting = watch::Receiver<Option<Option<Arc<PeerConnection>>>>;
+type Connecting = watch::Receiver<Option<Connected>>;
+
+/// A connection, or why there is none.
+type Connected = Result<Arc<PeerConnection>, Loss>;
 
 /// A relay's links to others.
 pub(crate) struct Endpoint {
@@ -105,7 +110,7 @@ impl Endpoint {
             events,
             peers: Peers::default(),
             strangers: Strangers::default(),
-            patience: Mutex::default(),
+            patience: Mutex::new(Patience::new(times.silence)),
             connecting: Mutex::default(),
             next_number: AtomicU64::new(FIRST_ACCEPTED_LINK),
             times,
@@ -151,19 +156,24 @@ impl Endpoint {
             return;
         };
         let opened = match self.connect(&grant.link).await {
-            Some(peer) => timeout(self.shared.times.stall, peer.connection.open_bi())
-                .await
-                .ok(),
-            None => None,
+            Ok(peer) => match timeout(self.shared.times.stall, peer.connection.open_bi()).await {
+                Ok(Ok(opened)) => Ok((peer, opened)),
+                Ok(Err(_)) | Err(_) => Err(peer.loss()),
+            },
+            Err(loss) => Err(loss),
         };
-        let Some(Ok((send, receive))) = opened else {
-            debug!(leader = %grant.leader, stream = %grant.stream, "no link to the leader");
-            self.shared.status.count_failed();
-            return drop(events.send(LinkEvent::Lost { number }).await);
+        let (peer, (send, receive)) = match opened {
+            Ok(opened) => opened,
+            Err(loss) => {
+                debug!(leader = %grant.leader, stream = %grant.stream, ?loss, "no link to the leader");
+                self.shared.status.count_failed();
+                return drop(events.send(LinkEvent::Lost { number, loss }).await);
+            }
         };
         let link = Link {
             number,
             end: End::Lower,
+            peer,
             send,
             receive: FrameReader::new(receive, self.shared.times.stall),
             queue,
@@ -176,10 +186,11 @@ impl Endpoint {
     }
 
     /// A connection with the relay that is reached this way: the one that there is, or a new one for all that wait for it.
-    async fn connect(&self, reach: &LinkReach) -> Option<Arc<PeerConnection>> {
-        let fingerprint = parse_fingerprint(&reach.fingerprint)?;
+    async fn connect(&self, reach: &LinkReach) -> Connected {
+        let fingerprint = parse_fingerprint(&reach.fingerprint).ok_or(Loss::Failed)?;
         if let Some(peer) = self.shared.peers.find(&fingerprint) {
-            return Some(peer);
+            peer.advertise(&reach.addresses);
+            return Ok(peer);
         }
         let connecting = || {
             self.shared
@@ -199,8 +210,9 @@ impl Endpoint {
             }
         };
         let Some(result) = result else {
-            let peer = found.wait_for(Option::is_some).await.ok()?;
-            return peer.clone().flatten();
+            let connected = found.wait_for(Option::is_some).await;
+            let connected = connected.ok().and_then(|connected| connected.clone());
+            return connected.unwrap_or(Err(Loss::Failed));
         };
         let peer = self.connect_anew(reach, fingerprint).await;
         connecting().remove(&fingerprint);
@@ -208,13 +220,13 @@ impl Endpoint {
         peer
     }
 
-    async fn connect_anew(&self, reach: &LinkReach, fingerprint: Fingerprint) -> Option<Arc<PeerConnection>> {
+    async fn connect_anew(&self, reach: &LinkReach, fingerprint: Fingerprint) -> Connected {
         let silence = self.shared.patience().with(&fingerprint, now().instant);
         let config = match self.shared.identity.client_config(fingerprint, silence) {
             Ok(config) => config,
             Err(error) => {
                 warn!(%error, "no links can be opened");
-                return None;
+                return Err(Loss::Failed);
             }
         };
         // A socket of IPv4 reaches IPv4 alone.
@@ -222,10 +234,18 @@ impl Endpoint {
             .addresses
             .iter()
             .filter(|address| self.is_ipv6 || address.is_ipv4());
-        for address in reachable {
+        let mut closed = 0;
+        for address in reachable.clone() {
             let connecting = self.quinn.connect_with(config.clone(), *address, SERVER_NAME);
             let connection = match connecting {
-                Ok(connecting) => timeout(CONNECT_TIMEOUT, connecting).await,
+                Ok(connecting) => tokio::select! {
+                    connected = timeout(self.shared.times.connect, connecting) => connected,
+                    () = self.shared.closed_port(fingerprint, *address) => {
+                        debug!(%address, "nobody listens at a relay's port");
+                        closed += 1;
+                        continue;
+                    }
+                },
                 Err(error) => {
                     debug!(%address, %error, "not connected to a relay");
                     continue;
@@ -237,13 +257,19 @@ impl Endpoint {
                     let peer = Arc::new(PeerConnection::known(connection, fingerprint));
                     self.shared.peers.add(&peer);
                     tokio::spawn(Arc::clone(&self.shared).serve(Arc::clone(&peer)));
-                    return Some(peer);
+                    return Ok(peer);
                 }
                 Ok(Err(error)) => debug!(%address, %error, "not connected to a relay"),
                 Err(_) => debug!(%address, "not connected to a relay in time"),
             }
         }
-        None
+        match closed > 0 && closed == reachable.count() {
+            true => {
+                self.shared.patience().was_closed(fingerprint, now().instant);
+                Err(Loss::PortClosed)
+            }
+            false => Err(Loss::Failed),
+        }
     }
 }
 
@@ -291,6 +317,33 @@ impl Shared {
         self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Resolves once the port at this address is found closed.
+    async fn closed_port(&self, relay: Fingerprint, address: SocketAddr) {
+        loop {
+            sleep(PORT_TRY_INTERVAL).await;
+            let is_tried = self.patience().trusts_ports_of(&relay, now().instant);
+            if is_tried && port::is_closed(address).await {
+                return;
+            }
+        }
+    }
+
+    /// Resolves once nothing comes from this relay, and its port is found closed.
+    async fn port_closed_of(&self, peer: &PeerConnection) {
+        let mut before = None;
+        loop {
+            sleep(PORT_TRY_INTERVAL).await;
+            let received = peer.connection.stats().udp_rx.datagrams;
+            let is_silent = before.replace(received) == Some(received);
+            let is_tried = is_silent
+                && peer.is_advertised()
+                && self.patience().trusts_ports_of(&peer.fingerprint, now().instant);
+            if is_tried && port::is_closed(peer.connection.remote_address()).await {
+                return;
+            }
+        }
+    }
+
     async fn accept(self: Arc<Self>, incoming: Incoming, place: Place) {
         let address = incoming.remote_address();
         let connected = async {
@@ -314,8 +367,9 @@ impl Shared {
     async fn serve(self: Arc<Self>, peer: Arc<PeerConnection>) {
         let counted = self.status.connection();
         let openings = Arc::new(Semaphore::new(MAX_OPENING_LINKS));
-        let deadline = tokio::time::sleep(self.times.ticket);
-        tokio::pin!(deadline);
+        let deadline = sleep(self.times.ticket);
+        let closed_port = self.port_closed_of(&peer);
+        tokio::pin!(deadline, closed_port);
         let mut is_due = true;
         loop {
             tokio::select! {
@@ -331,6 +385,10 @@ impl Shared {
                         break;
                     }
                 },
+                () = &mut closed_port, if peer.loss() == Loss::Failed => {
+                    self.patience().was_closed(peer.fingerprint, now().instant);
+                    peer.end_at_closed_port();
+                }
                 () = &mut deadline, if is_due => {
                     is_due = false;
                     // The ticket may have been shown while this waited.
@@ -391,7 +449,7 @@ impl Shared {
 
     async fn follow(
         &self,
-        peer: &PeerConnection,
+        peer: &Arc<PeerConnection>,
         ticket: &LinkTicket,
         follow: Follow,
         (mut send, receive): (SendStream, FrameReader),
@@ -414,6 +472,7 @@ impl Shared {
             let link = Link {
                 number,
                 end: End::Upper,
+                peer: Arc::clone(peer),
                 send,
                 receive,
                 queue,

@@ -1,6 +1,7 @@
 //! What a shard and the endpoint of links say to each other.
 
 use super::queue::{LinkQueue, LinkSender};
+use crate::core::Loss;
 use crate::core::link::{Follow, LinkFrame};
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::FollowGrant;
@@ -28,5 +29,5 @@ pub(crate) enum LinkEvent {
     /// A frame came.
     Frame { number: u64, frame: LinkFrame },
     /// The link has ended.
-    Lost { number: u64 },
+    Lost { number: u64, loss: Loss },
 }

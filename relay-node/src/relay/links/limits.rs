@@ -43,6 +43,13 @@ pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 /// How often something is sent, so that silence means something: four times in [`SILENCE_TIMEOUT`].
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_millis(200);
 
+/// How often the port of a relay is tried from which nothing came since the last time: one that lives says something in between. After
+/// a relay's process has ended, its host refuses what comes to the port, long before the silence is too long.
+pub(super) const PORT_TRY_INTERVAL: Duration = KEEP_ALIVE_INTERVAL;
+
+/// How long a refusal is waited for: longer than a round trip between any two places.
+pub(super) const PORT_ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// The round-trip time that is reckoned with before one was measured: most are below, and a lost first packet is sent again before
 /// the silence is too long.
 pub(super) const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
@@ -78,6 +85,10 @@ pub(crate) struct Times {
     pub(super) ticket: Duration,
     /// How long a frame may take from its first byte to its last, and bytes may wait for the other end to take them.
     pub(super) stall: Duration,
+    /// How long a relay may be silent at first.
+    pub(super) silence: Duration,
+    /// How long a connection may take to be established, for each of the leader's addresses.
+    pub(super) connect: Duration,
 }
 
 impl Default for Times {
@@ -87,6 +98,8 @@ impl Default for Times {
             handshake: Duration::from_secs(5),
             ticket: Duration::from_secs(5),
             stall: Duration::from_secs(10),
+            silence: SILENCE_TIMEOUT,
+            connect: CONNECT_TIMEOUT,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::event::LinkEvent;
 use super::limits::{MAX_FOLLOW_BYTES, WRITE_BYTES};
+use super::peers::PeerConnection;
 use super::queue::LinkQueue;
 use super::status::{End, LinkStatus};
 use crate::core::link::{DownFrame, LinkFrame, MAX_LINK_FRAME_BYTES, read_down, read_up, write_frame};
@@ -124,6 +125,8 @@ fn append(frame: &LinkFrame, ticket: &str, out: &mut Vec<u8>) {
 pub(super) struct Link {
     pub number: u64,
     pub end: End,
+    /// The connection that it is a part of.
+    pub peer: Arc<PeerConnection>,
     pub send: SendStream,
     pub receive: FrameReader,
     pub queue: LinkQueue,
@@ -141,6 +144,7 @@ impl Link {
         let Self {
             number,
             end,
+            peer,
             mut send,
             receive,
             queue,
@@ -166,7 +170,8 @@ impl Link {
         }
         drop(open);
         // A shard that hears nothing is gone.
-        drop(events.send(LinkEvent::Lost { number }).await);
+        let loss = peer.loss();
+        drop(events.send(LinkEvent::Lost { number, loss }).await);
     }
 }
 

@@ -17,6 +17,7 @@ mod link;
 pub(crate) mod options;
 mod patience;
 mod peers;
+mod port;
 mod queue;
 mod shard_side;
 mod status;

@@ -8,14 +8,18 @@ use super::limits::{
     MAX_REFUSED_TICKETS, MAX_UNPROVEN,
 };
 use super::tls::Fingerprint;
+use crate::core::Loss;
 use quinn::{Connection, VarInt};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::util::Network;
 use tokio::sync::oneshot;
+
+/// The code that a connection is closed with when nobody listens at its other end any more.
+const PORT_CLOSED: VarInt = VarInt::from_u32(5);
 
 /// The code that a connection is closed with when its relay has enough of others.
 const SUPERSEDED: VarInt = VarInt::from_u32(2);
@@ -69,6 +73,10 @@ pub(super) struct PeerConnection {
     pub fingerprint: Fingerprint,
     /// Whether the other end is known to be a relay of this deployment.
     proven: AtomicBool,
+    /// Whether the other end is at an address that the edge has named, and not at one that its network gave it on the way.
+    advertised: AtomicBool,
+    /// Whether the other end's port was found closed.
+    port_closed: AtomicBool,
     place: Mutex<Option<Place>>,
     refused: AtomicU32,
     /// The links that the other relay opened; dropping an end ends the link.
@@ -91,6 +99,8 @@ impl PeerConnection {
             connection,
             fingerprint,
             proven: AtomicBool::new(place.is_none()),
+            advertised: AtomicBool::new(place.is_none()),
+            port_closed: AtomicBool::new(false),
             place: Mutex::new(place),
             refused: AtomicU32::new(0),
             followed: Mutex::default(),
@@ -99,6 +109,35 @@ impl PeerConnection {
 
     pub(super) fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_advertised(&self) -> bool {
+        self.advertised.load(Ordering::Relaxed)
+    }
+
+    /// The edge says that the relay is reached at these addresses.
+    pub(super) fn advertise(&self, addresses: &[SocketAddr]) {
+        let remote = self.connection.remote_address();
+        let is_remote = |address: &SocketAddr| {
+            (address.ip().to_canonical(), address.port()) == (remote.ip().to_canonical(), remote.port())
+        };
+        if addresses.iter().any(is_remote) {
+            self.advertised.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The other end's port was found closed: the connection is over.
+    pub(super) fn end_at_closed_port(&self) {
+        self.port_closed.store(true, Ordering::Relaxed);
+        self.connection.close(PORT_CLOSED, b"nobody listens at the port");
+    }
+
+    /// How a link over this connection was lost that ends now.
+    pub(super) fn loss(&self) -> Loss {
+        match self.port_closed.load(Ordering::Relaxed) {
+            true => Loss::PortClosed,
+            false => Loss::Failed,
+        }
     }
 
     /// A good ticket was shown: the connection may have what a relay's has. Returns whether it is the first one.

@@ -7,7 +7,7 @@ use super::event::{Dial, LinkEvent};
 use super::limits::{MAX_EVENTS, MAX_QUEUE_BYTES};
 use super::queue::{LinkSender, link_queue};
 use crate::core::link::{LinkFrame, UpFrame};
-use crate::core::{LinkMessage, LinkPeer, Now, Shard};
+use crate::core::{LinkMessage, LinkPeer, Loss, Now, Shard};
 use std::collections::HashMap;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::FollowGrant;
@@ -83,7 +83,7 @@ impl RelayLinks {
         let dials = self.dials.as_ref();
         match dials.is_some_and(|dials| dials.send(dial).is_ok()) {
             true => drop(self.open.insert(number, Open { stream, sender })),
-            false => shard.handle_link_lost(stream, LinkPeer::Relay(number), now),
+            false => shard.handle_link_lost(stream, LinkPeer::Relay(number), Loss::Failed, now),
         }
     }
 
@@ -99,7 +99,7 @@ impl RelayLinks {
             self.close(number);
         }
         if sent.is_err() && !is_last {
-            shard.handle_link_lost(stream, LinkPeer::Relay(number), now);
+            shard.handle_link_lost(stream, LinkPeer::Relay(number), Loss::Failed, now);
         }
     }
 
@@ -135,9 +135,9 @@ impl RelayLinks {
                     }
                     take(shard, stream, number, frame, now);
                 }
-                LinkEvent::Lost { number } => {
+                LinkEvent::Lost { number, loss } => {
                     if let Some(stream) = self.close(number) {
-                        shard.handle_link_lost(stream, LinkPeer::Relay(number), now);
+                        shard.handle_link_lost(stream, LinkPeer::Relay(number), loss, now);
                     }
                 }
             }

@@ -2,16 +2,19 @@
 
 mod bounds;
 mod links;
+mod ports;
 mod refusals;
 
 use super::event::{Dial, LinkEvent};
 use super::limits::{
-    MAX_EVENTS, MAX_NETWORK_UNPROVEN, MAX_QUEUE_BYTES, MAX_UNPROVEN_LINKS, SILENCE_TIMEOUT, Times,
+    CONNECT_TIMEOUT, MAX_EVENTS, MAX_NETWORK_UNPROVEN, MAX_QUEUE_BYTES, MAX_UNPROVEN_LINKS, SILENCE_TIMEOUT,
+    Times,
 };
 use super::queue::{LinkSender, link_queue};
 use super::shard_side::ShardQueues;
 use super::tls::{Identity, SERVER_NAME};
 use super::*;
+use crate::core::Loss;
 use crate::core::link::{DownFrame, Ended, Follow, LinkFrame, UpFrame, write_frame};
 use crate::core::replay_buffer::EncodedMessage;
 use bytes::Bytes;
@@ -37,6 +40,8 @@ const PATIENT: Times = Times {
     handshake: PATIENCE,
     ticket: PATIENCE,
     stall: PATIENCE,
+    silence: PATIENCE,
+    connect: CONNECT_TIMEOUT,
 };
 
 const STREAM: StreamId = StreamId([4; 32]);
@@ -158,9 +163,13 @@ impl Relay {
     }
 
     async fn lost(&mut self) -> u64 {
+        self.lost_how().await.0
+    }
+
+    async fn lost_how(&mut self) -> (u64, Loss) {
         loop {
             match self.event().await {
-                LinkEvent::Lost { number } => return number,
+                LinkEvent::Lost { number, loss } => return (number, loss),
                 LinkEvent::Frame { .. } => {}
                 LinkEvent::Opened { .. } => panic!("a link has begun"),
             }

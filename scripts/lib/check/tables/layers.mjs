@@ -33,7 +33,7 @@ export const ROOM_LAYERS = [
       ["limits", "time"],
       ["util"],
       ["ids"],
-      ["signed"],
+      ["pattern", "signed"],
       ["omitted", "record", "retention"],
       ["stream_settings"],
       ["stored_record"],
@@ -85,7 +85,7 @@ export const ROOM_LAYERS = [
   { of: "streamchain-client", layers: [["core"], ["signing"], ["peer"], ["http"], ["connection"]], complete: true },
   {
     of: "streamchain-cli",
-    layers: [["exit"], ["edge", "input", "output"], ["authors"], ["commands"], ["cli"]],
+    layers: [["exit"], ["edge", "input", "output", "roster"], ["authors"], ["commands"], ["cli"]],
     complete: true,
   },
   { of: "web/src", layers: [["lib"], ["app", "react"]], complete: true },

@@ -1,13 +1,8 @@
 // Hashes of StreamChain: stream ids, leaves and proofs, as the contract and OpenZeppelin's StandardMerkleTree make them.
 // `seq` in a message's leaf fixes its position, so inner nodes hash their children in sorted order.
 
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import { type Bytes, compareBytes, concat, padLeft, toWord, utf8Bytes } from "../wire/bytes.ts";
-
-/** keccak256 of bytes (32 bytes). */
-export function keccak(bytes: Uint8Array): Bytes {
-  return keccak_256(bytes) as Bytes;
-}
+import { keccak } from "./keccak.ts";
 
 /** `keccak256(abi.encode(owner, keccak256(name)))`: the id of a stream. `owner` has 20 bytes. */
 export function streamId(owner: Uint8Array, name: string): Bytes {

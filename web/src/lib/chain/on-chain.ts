@@ -3,7 +3,7 @@
 
 import { fromWord, type Hex, toHex, utf8Bytes } from "../wire/bytes.ts";
 import { rpcCall } from "./json-rpc.ts";
-import { keccak } from "./merkle.ts";
+import { keccak } from "./keccak.ts";
 import {
   findLog,
   type NodeLog,

@@ -10,7 +10,8 @@ import { JsonObject } from "../wire/json.ts";
 import { type Omitted, readOmitted, type StreamMessage } from "../wire/records.ts";
 import { type ReceiptAuthor, readAuthor } from "./author-part.ts";
 import { type CheckResult, type CheckStep, checkResult, same } from "./check.ts";
-import { climb, keccak, leafHashes, type ProofStep, streamId } from "./merkle.ts";
+import { keccak } from "./keccak.ts";
+import { climb, leafHashes, type ProofStep, streamId } from "./merkle.ts";
 import { type ReceiptRound, readRound, roundSteps } from "./round.ts";
 
 export { type CheckResult, type CheckStep, checkResult, type StepId } from "./check.ts";

@@ -6,7 +6,8 @@ import { MAX_PROOF_STEPS } from "../limits.ts";
 import { concat, fromHex, type Hex, toHex, toWord } from "../wire/bytes.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { CheckStep } from "./check.ts";
-import { climb, keccak, streamId } from "./merkle.ts";
+import { keccak } from "./keccak.ts";
+import { climb, streamId } from "./merkle.ts";
 
 /** The name of every stream of rounds: an account has one, so it can't show different rounds to different readers. */
 const ROUNDS_NAME = "_rounds";

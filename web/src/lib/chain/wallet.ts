@@ -2,7 +2,7 @@
 
 import { type Bytes, concat, fromHex, type Hex, padLeft, toHex, toWord, utf8Bytes } from "../wire/bytes.ts";
 import { rpcCall } from "./json-rpc.ts";
-import { keccak } from "./merkle.ts";
+import { keccak } from "./keccak.ts";
 import { readBlockNumber, readChainId, readInclusion } from "./node-answers.ts";
 
 /** The provider that a wallet gives a page (EIP-1193). */

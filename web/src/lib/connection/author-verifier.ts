@@ -4,7 +4,7 @@
 // services, which the result says. What could not be looked at is `unknown`, never `signed` and never `invalid`.
 
 import type { Certificate } from "../chain/author-part.ts";
-import { keccak } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
 import { retryableError, StreamChainError } from "../errors.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import { GROUP_WAIT_MS, MAX_GROUP_MESSAGES, MAX_KNOWN_GROUPS, MAX_KNOWN_KEYS, MAX_KNOWN_PAGES } from "../limits.ts";

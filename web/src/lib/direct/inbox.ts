@@ -5,7 +5,7 @@
 // never sends it. (A relay's frame names no producer, so the two are matched by their content; equal messages of one
 // author are matched in their order.)
 
-import { keccak } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
 import { DIRECT_LIFE_MS, MAX_DIRECT_PENDING, MAX_DIRECT_PRODUCERS, MAX_DIRECT_REMEMBERED } from "../limits.ts";
 import type { Platform } from "../platform.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";

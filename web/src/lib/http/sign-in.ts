@@ -1,6 +1,6 @@
 // Sign-in with Ethereum (EIP-4361): a wallet signs a text, and the edge returns a token for its account.
 
-import { keccak } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
 import { signText, type Wallet } from "../chain/wallet.ts";
 import { StreamChainError } from "../errors.ts";
 import { HTTP_TIMEOUT_MS } from "../limits.ts";

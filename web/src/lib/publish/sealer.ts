@@ -5,7 +5,7 @@
 // in the order of the groups. A group whose messages were given another number or failed meanwhile is dropped, with those
 // behind it, and nobody sees its signature.
 
-import { keccak } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
 import { StreamChainError } from "../errors.ts";
 import { MAX_COALESCED_BYTES, MAX_GROUP_MESSAGES, MAX_GROUPS_IN_SIGNING } from "../limits.ts";
 import { groupDigest, groupPreimage, groupRoot } from "../signed/group.ts";

@@ -5,7 +5,7 @@
 
 import type { Certificate } from "../chain/author-part.ts";
 import { rpcCall } from "../chain/json-rpc.ts";
-import { keccak } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
 import { type Bytes, concat, fromHex, type Hex, toHex, toWord, utf8Bytes } from "../wire/bytes.ts";
 import { authorOf, keyText } from "./point.ts";
 import { recoverAccount, textHash } from "./recover.ts";

@@ -2,7 +2,8 @@
 // numbers, their stream, and the producer's group before them.
 
 import { sha256 } from "@noble/hashes/sha2.js";
-import { hashPair, keccak, merkleRoot } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
+import { hashPair, merkleRoot } from "../chain/merkle.ts";
 import { type Bytes, concat, fromHex, type Hex, toWord, utf8Bytes } from "../wire/bytes.ts";
 
 /** The digest that stands for "no group before this one". */

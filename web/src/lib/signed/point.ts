@@ -1,6 +1,6 @@
 // Public keys: points of P-256, as 33 bytes (compressed SEC1) on the wire, and the author that a key is by itself.
 
-import { keccak } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
 import { malformed } from "../errors.ts";
 import { type Bytes, concat, fromBase64Url, fromHex, type Hex, toBase64Url, toHex, utf8Bytes } from "../wire/bytes.ts";
 

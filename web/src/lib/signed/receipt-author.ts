@@ -5,7 +5,7 @@
 
 import type { ReceiptAuthor } from "../chain/author-part.ts";
 import { type CheckResult, type CheckStep, checkResult } from "../chain/check.ts";
-import { keccak } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
 import type { Receipt } from "../chain/receipt.ts";
 import { StreamChainError } from "../errors.ts";
 import { type Keys, webKeys } from "../web-keys.ts";

@@ -1,7 +1,7 @@
 // Who signed a text by EIP-191: the account whose key made a secp256k1 signature. Only public values go in, so the time
 // that it takes tells nobody anything.
 
-import { keccak } from "../chain/merkle.ts";
+import { keccak } from "../chain/keccak.ts";
 import { concat, fromHex, type Hex, toHex, utf8Bytes } from "../wire/bytes.ts";
 import { power } from "./point.ts";
 

@@ -103,7 +103,7 @@ async fn a_second_link_of_a_stream_takes_the_place_of_the_first() {
     let (mut lost, mut opened) = (None, None);
     while lost.is_none() || opened.is_none() {
         match leader.event().await {
-            LinkEvent::Lost { number } => lost = Some(number),
+            LinkEvent::Lost { number, .. } => lost = Some(number),
             LinkEvent::Opened { number, sender, .. } => opened = Some((number, sender)),
             LinkEvent::Frame { .. } => panic!("nothing was sent"),
         }

@@ -1,118 +1,24 @@
-//! `streamchain sub`: writes a stream's messages to standard output, each once and in order.
+//! One stream: its messages, from where the command stopped before.
 
+use super::args::{Place, SubArgs, stored};
 use crate::authors::Authors;
-use crate::edge::{EdgeArgs, ReachArgs, Watch};
+use crate::edge::Watch;
 use crate::exit::Exit;
 use crate::output::{Format, Output};
-use clap::Args;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use streamchain_client::connection::{Connection, ConnectionOptions};
-use streamchain_client::core::{Event, Guarantee, Message, Reading, Route};
-use streamchain_client::http::{EdgeClient, Method};
-use streamchain_protocol::ids::Seq;
+use streamchain_client::core::{Event, Message, Reading, Route};
+use streamchain_protocol::ids::{Seq, StreamRef};
 
-/// What the help text of the command ends with.
-pub(crate) const SUB_EXAMPLES: &str = "\
-EXAMPLES
-    streamchain sub demo --edge https://streamchain.example
-    streamchain sub demo --from 0 --until head --json > demo.jsonl
-    streamchain sub demo --cursor demo.cursor | ./process
-
-Messages are written once they are stored, so none is ever taken back. With --live they are written as soon as the relay
-has them: those that a relay loses are taken back, by a line {\"retracted\": SEQ} (from this seq on), which needs --json.
-
-Text is the payload and a line feed. A JSON line has \"seq\", \"time\" (milliseconds), \"author\", and \"text\", or
-\"payload\" in hexadecimal digits where the payload is not UTF-8, or \"erased\".
-
-With --verify each message is checked before it is written: the signature of its group, and who vouches for the key. A JSON line
-has \"signed\" then: {\"key\", \"voucher\"}, where the voucher is self (the author is the key), wallet, or operator. At a message
-whose signature does not hold, or that has none (unless --allow-unsigned), the command ends with 1.
-
-With --cursor the command goes on where it stopped. The file holds the next seq; it is written after the messages, so
-that after a crash some messages may be written again, but none is left out.";
-
-/// From which message on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// What is stored from now on.
-    Head,
-    Seq(Seq),
-}
-
-impl FromStr for Place {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "now" | "head" => Ok(Self::Head),
-            _ => text
-                .parse()
-                .map(|seq| Self::Seq(Seq(seq)))
-                .map_err(|_| "expected a seq, or now".to_owned()),
-        }
-    }
-}
-
-/// `streamchain sub`
-#[derive(Debug, Args)]
-pub(crate) struct SubArgs {
-    /// The stream, by name or id
-    pub(crate) stream: String,
-    #[command(flatten)]
-    pub(crate) edge: EdgeArgs,
-    #[command(flatten)]
-    pub(crate) reach: ReachArgs,
-    /// First message: a seq, or now
-    #[arg(long, value_name = "SEQ", default_value = "now")]
-    pub(crate) from: Place,
-    /// End before this message; head stands for the number of messages that are stored at the start
-    #[arg(long, value_name = "SEQ")]
-    pub(crate) until: Option<Place>,
-    /// End after so many messages
-    #[arg(long, value_name = "N")]
-    pub(crate) count: Option<u64>,
-    /// Write JSON lines
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Write messages before they are stored
-    #[arg(long, requires = "json", conflicts_with = "cursor")]
-    pub(crate) live: bool,
-    /// Check who wrote each message, and end at one whose signature does not hold
-    #[arg(long, conflicts_with = "live")]
-    pub(crate) verify: bool,
-    /// With --verify, write messages without a signature too
-    #[arg(long, requires = "verify")]
-    pub(crate) allow_unsigned: bool,
-    /// File that keeps where the command stopped
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cursor: Option<PathBuf>,
-}
-
-/// The part of a stream's state that is read.
-#[derive(Deserialize)]
-struct State {
-    stored: Seq,
-}
-
-/// How many messages are stored; none of a stream that is not there yet.
-async fn stored(edge: &EdgeClient, stream: &str) -> Result<Seq, Exit> {
-    let path = format!("/v1/streams/{stream}");
-    match edge.json::<State>(Method::GET, &path, None).await {
-        Ok(state) => Ok(state.stored),
-        Err(failure) if failure.is_no_such_stream() => Ok(Seq(0)),
-        Err(failure) => Err(failure.into()),
-    }
-}
-
-pub(crate) async fn run(args: &SubArgs) -> Result<(), Exit> {
+/// Follows one stream.
+pub(super) async fn run(args: &SubArgs, stream: &StreamRef) -> Result<(), Exit> {
     let edge = args.edge.client()?;
     let kept = args.cursor.as_deref().map(read_cursor).transpose()?.flatten();
     let needs_head = kept.is_none() && args.from == Place::Head || args.until == Some(Place::Head);
     let head = if needs_head {
-        stored(&edge, &args.stream).await?
+        stored(&edge, stream).await?
     } else {
         Seq(0)
     };
@@ -124,20 +30,15 @@ pub(crate) async fn run(args: &SubArgs) -> Result<(), Exit> {
     let options = ConnectionOptions {
         read: Some(Reading {
             from,
-            guarantee: if args.live {
-                Guarantee::Live
-            } else {
-                Guarantee::Stored
-            },
+            guarantee: args.guarantee(),
         }),
         signatures: args.verify,
         http_only: args.reach.http,
-        ..ConnectionOptions::new(&args.stream)
+        ..ConnectionOptions::new(&stream.to_string())
     };
-    let authors = match args.verify {
-        true => Some(authors(&edge, args)?),
-        false => None,
-    };
+    let authors = args
+        .verify
+        .then(|| Authors::new(edge.clone(), stream.clone(), args.allow_unsigned, 1));
     let mut reading = Subscription {
         connection: Connection::open(edge, options)?,
         watch: Watch::new(&args.reach),
@@ -152,14 +53,6 @@ pub(crate) async fn run(args: &SubArgs) -> Result<(), Exit> {
     let saved = reading.save();
     reading.connection.close().await;
     read.and(saved)
-}
-
-fn authors(edge: &EdgeClient, args: &SubArgs) -> Result<Authors, Exit> {
-    let stream = args
-        .stream
-        .parse()
-        .map_err(|error| Exit::NotDone(format!("stream: {error}")))?;
-    Ok(Authors::new(edge.clone(), stream, args.allow_unsigned))
 }
 
 struct Subscription<'a> {
