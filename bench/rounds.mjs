@@ -33,6 +33,9 @@ const MAX_PENDING = 40_960;
 const PROFILE = "relay";
 const EXAMPLE = "large_deployment";
 
+/** It builds what it runs. */
+export const needsBuild = false;
+
 /** @param {(string | number)[]} args */
 const simulate = (...args) => {
   const command = cargoOutput(PROFILE, "examples", EXAMPLE);
