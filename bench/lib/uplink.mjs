@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeCbor } from "../../web/src/lib/wire/cbor.ts";
 
-/** @typedef {{ mode?: string, prove?: boolean }} Settings what a stream is made with */
+/** @typedef {{ mode?: string, prove?: boolean, anchor?: string }} Settings what a stream is made with */
 
 /**
  * @typedef {object} Waiting a batch that waits for the next bundle
