@@ -125,10 +125,19 @@ const restSentence = ([first]) => {
   return `A deployment with one relay and no stream writes ${quantity(rows + d1)} million rows in a month and makes ${quantity(calls)} million calls of objects: ${money(dollars)}, before the plan's allowances, and beside the time that its objects are awake.`;
 };
 
+/** Whole dollars a month, of a message a second and of one that is written to all the time. @param {Run} run */
+const wholeDollars = ({ measured }) => measured.map((one) => Math.ceil(dollarsOf(partsOf(one))));
+
 /** The sentence of the README. @param {Run} run */
-const costSentence = ({ measured }) => {
-  const [slow, fast] = measured.map((one) => `$${Math.ceil(dollarsOf(partsOf(one)))}`);
-  return `- Cloudflare: $5 a month, and about ${slow} for a stream of one message a second, up to about ${fast} for one that is written to all the time.`;
+const costSentence = (run) => {
+  const [slow, fast] = wholeDollars(run);
+  return `- Cloudflare: $5 a month, and about $${slow} for a stream of one message a second, up to about $${fast} for one that is written to all the time.`;
+};
+
+/** The same in Vietnamese. @param {Run} run */
+const vietnameseSentence = (run) => {
+  const [slow, fast] = wholeDollars(run);
+  return `- Cloudflare: 5 đô la Mỹ mỗi tháng, và khoảng ${slow} đô la cho một luồng một tin mỗi giây, đến khoảng ${fast} đô la cho một luồng được ghi liên tục.`;
 };
 
 /** An EAS timestamp, `timestamp(bytes32)`, which stores one hash: measured on a copy of its contract. */
@@ -181,6 +190,7 @@ const DOCUMENTS = [
     text: (/** @type {Run} */ run) => `${BEGIN}\n\n${costTable(run)}\n\n${END}`,
   },
   { file: "README.md", part: /^- Cloudflare: \$.*$/m, text: costSentence },
+  { file: "README.vi.md", part: /^- Cloudflare: 5 .*$/m, text: vietnameseSentence },
   { file: "contracts/README.md", part: /^\| \| gas \| for each message.*?(?=\n\n)/ms, text: gasTable },
 ];
 
