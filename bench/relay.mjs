@@ -2,10 +2,10 @@
 // long those inside their rates wait while others flood it. `relay-testkit bench` measures it: one shard, real UDP on
 // loopback, clients in another thread, an edge that stores at once.
 
-import { spawnSync } from "node:child_process";
-import { buildRelayTestkit, relayTestkitPath } from "../scripts/lib/build/relay.mjs";
+import { buildRelayTestkit } from "../scripts/lib/build/relay.mjs";
 import { udpEchoTimes } from "./lib/echo.mjs";
 import { median, quantile, ratio, rounded } from "./lib/statistics.mjs";
+import { testkit } from "./lib/testkit.mjs";
 
 /**
  * @typedef {{ subscribers: number, deliveriesPerSecond: number, deliveriesPerRelayCpuSecond?: number, published: number,
@@ -27,12 +27,8 @@ const PER_SECOND = 1_000;
 const MICROS_PER_MS = 1_000;
 
 /** @returns {Measured} */
-const measured = () => {
-  const args = ["bench", "--subscribers", SUBSCRIBERS.join(","), "--payload", `${BYTES}`, "--seconds", `${SECONDS}`];
-  const { status, stdout, stderr } = spawnSync(relayTestkitPath(), args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`relay-testkit bench: exit code ${status}\n${stderr}`);
-  return JSON.parse(stdout.slice(stdout.indexOf("{")));
-};
+const measured = () =>
+  testkit("bench", ["--subscribers", SUBSCRIBERS.join(","), "--payload", BYTES, "--seconds", SECONDS]);
 
 /** @param {FanOut} run */
 const deliveryRow = (run) => ({

@@ -6,19 +6,16 @@ import { failedLines } from "./failures.mjs";
 /** Failures in more files than these are no matter of a busy machine, so none of them is run again. */
 const MAX_FILES = 3;
 
-/** Line and column behind a file's name. */
-export const POSITION = /(:\d+)+$/;
-
 /** @typedef {import("./failures.mjs").FailedTest} FailedTest */
 /** @typedef {import("./counts.mjs").Outcome} Outcome */
 /** @typedef {{ group: string, counts: Outcome, failures: readonly FailedTest[] }} Result what came of a group */
 
-/** Whether what failed may be a matter of the machine: in few files, and each failure with the file that can be run. @param {readonly Result[]} results */
-const mayBeBusy = (results) => {
-  const failed = results.filter(({ counts }) => counts.failed > 0);
-  const files = failed.flatMap(({ group, failures }) =>
-    failures.map(({ file }) => `${group} ${file.replace(POSITION, "")}`),
-  );
+/** A failed test's file, without line and column. @param {FailedTest} failure */
+export const fileOf = ({ file }) => file.replace(/(:\d+)+$/, "");
+
+/** Whether these failures may be a matter of the machine: in few files, and each with the file that can be run. @param {readonly Result[]} failed */
+const mayBeBusy = (failed) => {
+  const files = failed.flatMap(({ group, failures }) => failures.map((failure) => `${group} ${fileOf(failure)}`));
   const isKnown = failed.every(({ failures }) => failures.length > 0 && failures.every(({ file }) => file !== ""));
   return isKnown && new Set(files).size <= MAX_FILES;
 };
@@ -32,7 +29,7 @@ const mayBeBusy = (results) => {
  */
 export const runAgain = async (results, runOf) => {
   const failed = results.filter(({ counts }) => counts.failed > 0);
-  if (!mayBeBusy(results) || failed.some(({ group }) => runOf(group) === undefined)) return [...results];
+  if (!mayBeBusy(failed) || failed.some(({ group }) => runOf(group) === undefined)) return [...results];
   /** @type {(R & { late?: readonly FailedTest[] })[]} */
   const after = [];
   for (const result of results) {

@@ -11,7 +11,7 @@ import { chromiumPath } from "../setup/chromium.mjs";
 import { installHardhat } from "../setup/hardhat.mjs";
 import { installNetworkTools } from "../setup/network.mjs";
 import { installSchemathesis } from "../setup/schemathesis.mjs";
-import { POSITION } from "./again.mjs";
+import { fileOf } from "./again.mjs";
 import { runChecks } from "./checks.mjs";
 import { cargoCounts, forgeCounts, nodeCounts } from "./counts.mjs";
 import { cargoFailures, forgeFailures, nodeFailures, unnamedFailure } from "./failures.mjs";
@@ -74,7 +74,7 @@ const notRun = (what, error) => {
  *   the files of these tests are run
  */
 const nodeTests = (pattern, { command = [], env = {}, atOnce = 1, only } = {}) => {
-  const paths = only ? [...new Set(only.map(({ file }) => file.replace(POSITION, "")))] : [pattern];
+  const paths = only ? [...new Set(only.map(fileOf))] : [pattern];
   const files = `--test-concurrency=${atOnce}`;
   const args = ["--test", "--test-reporter=spec", files, `--test-timeout=${NODE_TEST_TIMEOUT_MS}`];
   const usual = { NODE_OPTIONS: "--disable-warning=ExperimentalWarning", CHROMIUM_PATH: chromiumPath() ?? "" };
