@@ -70,6 +70,8 @@ pub(crate) struct Following {
     pub granted: Option<Epoch>,
     /// Epoch and settings; `None` until the upper end has said them for the first time.
     known: Option<(Epoch, Option<Signed>)>,
+    /// Whether the present link was lost: nothing that comes of it any more counts.
+    is_lost: bool,
     /// Whether the upper end has answered *follow* over the present link, which stands.
     is_up: bool,
     pub fan: Fan,
@@ -91,6 +93,7 @@ impl Following {
             generation,
             granted: None,
             known: None,
+            is_lost: false,
             is_up: false,
             fan: Fan::new(Seq(0), max_replay_bytes),
             max_replay_bytes,
@@ -115,7 +118,7 @@ impl Following {
 
     /// The link is gone: what is forwarded waits for the next one.
     pub(crate) fn disconnect(&mut self) {
-        self.is_up = false;
+        (self.is_lost, self.is_up) = (true, false);
         for publisher in self.publishers.values_mut() {
             publisher.is_ready = false;
         }
@@ -125,6 +128,17 @@ impl Following {
     pub(crate) fn reconnect(&mut self, peer: LinkPeer, generation: u64) {
         self.disconnect();
         (self.peer, self.generation, self.taken) = (peer, generation, 0);
+        self.is_lost = false;
+    }
+
+    /// Whether this is the present link, and was not lost.
+    pub(crate) fn has_link(&self, peer: LinkPeer, generation: u64) -> bool {
+        !self.is_lost && (self.peer, self.generation) == (peer, generation)
+    }
+
+    /// Whether the present link was lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     /// Whether the link stands, so that publishers can be greeted.

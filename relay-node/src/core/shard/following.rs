@@ -32,9 +32,9 @@ impl Shard {
         let Some(following) = stream
             .role
             .follower_mut()
-            .filter(|following| following.peer == peer && following.generation == generation)
+            .filter(|following| following.has_link(peer, generation))
         else {
-            return; // the link was replaced
+            return; // the link was lost or replaced
         };
         match frame {
             DownFrame::Following {
@@ -274,8 +274,8 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(following) = stream.role.follower_mut() else {
-            return;
+        let Some(following) = stream.role.follower_mut().filter(|following| !following.is_lost()) else {
+            return; // the edge is being asked already
         };
         let was_up = following.is_up();
         following.disconnect();

@@ -179,7 +179,7 @@ impl Client {
                 ..
             } => {
                 assert!(committed <= head, "welcome: committed {committed}, head {head}");
-                return self.welcomed(epoch, stored);
+                return self.welcomed((epoch, committed), stored, edge);
             }
             RelayFrame::Message {
                 epoch, seq, payload, ..
@@ -229,7 +229,7 @@ impl Client {
     }
 
     /// A welcome to an older epoch comes from a leader that does not know yet that it is none.
-    fn welcomed(&mut self, epoch: Epoch, stored: Option<u64>) -> Next {
+    fn welcomed(&mut self, (epoch, committed): (Epoch, Seq), stored: Option<u64>, edge: &Edge) -> Next {
         if self.epoch.is_some_and(|known| epoch < known) {
             assert!(
                 !self.is_welcomed,
@@ -254,6 +254,8 @@ impl Client {
             let kept = stored.map_or(0, |last| last + 1);
             self.accepted.retain(|number, _| *number < kept);
         }
+        // The relay does not repeat as a mark what the welcome says of messages that the client has.
+        self.is_stored_to(committed.0.min(self.cursor), edge);
         (0..stored.map_or(0, |last| last + 1)).for_each(|number| {
             self.accepted.entry(number).or_insert(None);
         });
@@ -276,6 +278,11 @@ impl Client {
             self.index,
             self.cursor
         );
+        self.is_stored_to(committed, edge);
+    }
+
+    /// It was told that every message below `committed` is stored.
+    fn is_stored_to(&mut self, committed: u64, edge: &Edge) {
         if let Some(epoch) = self.epoch {
             edge.check_stored(epoch, self.committed..committed);
         }

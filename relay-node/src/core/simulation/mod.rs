@@ -193,6 +193,30 @@ fn a_leader_that_was_reached_is_reported_with_what_is_known() {
 }
 
 #[test]
+fn a_client_learns_from_its_welcome_what_was_stored_while_it_was_away() {
+    let faults = [
+        (4, Fault::Publish(33)),
+        (131, Fault::Restart(0)),
+        (269, Fault::Restart(0)),
+        (100, Fault::Leave(0)),
+        (116, Fault::Move(3)),
+    ];
+    let world = run(12_728_454_570_275_761_492, small(&[1, 150, 1], 0), &faults);
+    assert_eq!(world.edge.epoch, 1, "the epoch of before the client was away goes on");
+}
+
+#[test]
+fn what_comes_late_of_a_link_that_is_lost_counts_for_nothing() {
+    let faults = [
+        (277, Fault::Delay(0, 1_141)),
+        (234, Fault::Restart(1)),
+        (0, Fault::Restart(0)),
+        (0, Fault::Leave(0)),
+    ];
+    run(1_563_840_806_124_700_816, small(&[1, 40, 150], 0), &faults);
+}
+
+#[test]
 fn a_follower_that_lies_behind_gets_gaps_and_catches_up() {
     let publish = (0..20).map(|_| (30, Fault::Publish(30)));
     let world = run(7, small(&[1, 150, 1], 0), &publish.collect::<Vec<_>>());
