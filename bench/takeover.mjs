@@ -2,6 +2,7 @@
 
 import { launchChromium } from "../tests/harness/browser.ts";
 import { bareApiPage } from "../tests/harness/pages.ts";
+import { edgeCounts, oneSessionEach, sessionsBegan } from "../tests/harness/streams.ts";
 import { eventually, runningSystem } from "../tests/harness/system.ts";
 import { median, quantile, rounded } from "./lib/statistics.mjs";
 
@@ -33,7 +34,6 @@ const begin = async ({ stream, everyMs }) => {
 /** A page begins to wait for the next end. */
 const beginToWait = () => {
   window.kept.collector.longestPauseMs = 0;
-  return window.kept.connection.attempts.length;
 };
 
 /** @param {{ seen: number, more: number }} how */
@@ -41,9 +41,7 @@ const hasRead = ({ seen, more }) => window.kept.collector.seen.length >= seen + 
 
 const standing = () => ({
   seen: window.kept.collector.seen.length,
-  opened: window.kept.connection.attempts.length,
   pauseMs: window.kept.collector.longestPauseMs,
-  isOpen: window.kept.connection.state.state === "open",
 });
 
 /** @param {Page[]} pages */
@@ -52,22 +50,6 @@ const standings = (pages) => Promise.all(pages.map((page) => page.evaluate(stand
 /** @param {TestSystem} system @returns {Promise<Leader>} */
 const leaderOf = (system) => system.get(`/v1/streams/${STREAM}`);
 
-/** Resolves once each page has a session, and no relay has one that is left over. @param {TestSystem} system @param {Page[]} pages */
-const calm = ({ system }, pages) =>
-  eventually(
-    "each page has one session",
-    async () => {
-      const running = system.relayIds.filter((relay) => system.relayPart(relay).running);
-      const texts = await Promise.all(
-        running.map(async (relay) => (await fetch(system.relayMetrics[relay] ?? "")).text()),
-      );
-      const sessions = texts.map((text) => Number(/^streamchain_sessions (\d+)$/m.exec(text)?.[1]));
-      const isOpen = (await standings(pages)).every(({ isOpen }) => isOpen);
-      return isOpen && sessions.reduce((sum, count) => sum + count, 0) === pages.length;
-    },
-    MOVE_TIMEOUT_MS,
-  );
-
 /**
  * Ends the leader, and starts it again afterwards; the longest pause of each page that kept its session.
  * @param {TestSystem} system
@@ -75,9 +57,10 @@ const calm = ({ system }, pages) =>
  * @param {"kill" | "stop"} how
  */
 const pausesOf = async (system, pages, how) => {
-  await calm(system, pages);
+  await oneSessionEach(system, pages, MOVE_TIMEOUT_MS);
   const was = await leaderOf(system);
-  const opened = await Promise.all(pages.map((page) => page.evaluate(beginToWait)));
+  const before = await sessionsBegan(pages);
+  await Promise.all(pages.map((page) => page.evaluate(beginToWait)));
   await system.system.relayPart(was.relay)[how]();
   await eventually("another relay leads", async () => (await leaderOf(system)).epoch > was.epoch, MOVE_TIMEOUT_MS);
   const then = await standings(pages);
@@ -90,9 +73,9 @@ const pausesOf = async (system, pages, how) => {
       ),
     ),
   );
-  const after = await standings(pages);
+  const [after, began] = [await standings(pages), await sessionsBegan(pages)];
   await system.system.restart(system.system.relayPartName(was.relay));
-  return after.filter((page, index) => page.opened === opened[index]).map(({ pauseMs }) => pauseMs);
+  return after.filter((_, index) => began[index] === before[index]).map(({ pauseMs }) => pauseMs);
 };
 
 /** @param {TestSystem} system @param {Page[]} pages @param {"kill" | "stop"} how @param {(line: string) => void} log */
@@ -129,12 +112,7 @@ export const benches = [
           const page = await bareApiPage(browser, system);
           await page.evaluate(begin, { stream: STREAM, everyMs: PUBLISH_EVERY_MS });
           pages.push(page);
-          // The edge counts by what relays say when they renew.
-          await eventually("the edge knows of the session", async () => {
-            /** @type {{ relays: { sessions: number }[] }} */
-            const { relays } = await system.get("/v1/status");
-            return relays.reduce((sum, { sessions }) => sum + sessions, 0) === count;
-          });
+          await edgeCounts(system, count);
         }
         return [await endings(system, pages, "kill", log), await endings(system, pages, "stop", log)];
       } finally {

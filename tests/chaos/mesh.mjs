@@ -4,6 +4,7 @@
 // the next part is killed.
 
 import { delay } from "../../scripts/lib/system/part.mjs";
+import { relayMetric } from "../harness/streams.ts";
 
 const POLL_MS = 100;
 /** How long it is waited until everybody has a session; a kill before that is not judged. */
@@ -43,9 +44,7 @@ export class MeshWatch {
   /** Sessions at a relay; 0 while it does not answer. @param {string} relay */
   async #sessionsAt(relay) {
     try {
-      const answer = await fetch(this.#system.relayMetrics[relay] ?? "");
-      const line = (await answer.text()).split("\n").find((line) => line.startsWith("streamchain_sessions "));
-      return Number(line?.split(" ")[1] ?? 0);
+      return await relayMetric(this.#system, relay, "streamchain_sessions");
     } catch {
       return 0;
     }

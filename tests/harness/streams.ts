@@ -1,4 +1,4 @@
-// What the edge tells of a stream, as tests compare it.
+// What the edge, the relays and the pages tell of a stream, as tests compare it.
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
@@ -140,3 +140,40 @@ export const readsAll = async (page: Page, history: readonly HistoryMessage[]): 
     history.map(({ seq, text }) => [seq, text]),
   );
 };
+
+/** The value of one of a relay's metrics; `NaN` while it has none of this name. */
+export const relayMetric = async (
+  { relayMetrics }: Pick<TestSystem["system"], "relayMetrics">,
+  relay: string,
+  name: string,
+): Promise<number> => {
+  const answer = await fetch(relayMetrics[relay] ?? "");
+  const line = (await answer.text()).split("\n").find((line) => line.startsWith(`${name} `));
+  return line === undefined ? Number.NaN : Number(line.slice(name.length));
+};
+
+/** Resolves once each of the pages has a session for its connection, and no relay has one that is left over. */
+export const oneSessionEach = (system: TestSystem, pages: readonly Page[], timeoutMs: number): Promise<unknown> =>
+  eventually(
+    "each page has one session",
+    async () => {
+      const states = await Promise.all(pages.map((page) => page.evaluate(() => window.kept.connection.state.state)));
+      const running = system.system.relayIds.filter((relay) => system.system.relayPart(relay).running);
+      const sessions = await Promise.all(running.map((relay) => relayMetric(system.system, relay, "streamchain_sessions")));
+      return (
+        states.every((state) => state === "open") && sessions.reduce((sum, own) => sum + own, 0) === pages.length
+      );
+    },
+    timeoutMs,
+  );
+
+/** Resolves once the edge counts so many sessions, by what relays say when they renew. */
+export const edgeCounts = (system: TestSystem, sessions: number): Promise<unknown> =>
+  eventually("the edge knows of the sessions", async () => {
+    const { relays } = await system.get<{ relays: { sessions: number }[] }>("/v1/status");
+    return relays.reduce((sum, { sessions }) => sum + sessions, 0) === sessions;
+  });
+
+/** When each page's present session was asked for: another time is another session, however many attempts are remembered. */
+export const sessionsBegan = (pages: readonly Page[]): Promise<(number | undefined)[]> =>
+  Promise.all(pages.map((page) => page.evaluate(() => window.kept.connection.attempts.at(-1)?.startedAt)));

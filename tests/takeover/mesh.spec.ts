@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import type { Page } from "playwright-core";
 import { bareApiPage, sharedScene } from "../harness/pages.ts";
-import { historyOf, readsAll } from "../harness/streams.ts";
+import { edgeCounts, historyOf, oneSessionEach, readsAll, relayMetric, sessionsBegan } from "../harness/streams.ts";
 import { eventually } from "../harness/system.ts";
 
 const STREAM = "mesh";
@@ -21,13 +21,6 @@ interface Figures {
 }
 
 const figures = (): Promise<Figures> => scene.system.get(`/v1/streams/${STREAM}`);
-
-/** The value of one of a relay's metrics. */
-const metric = async (relay: string, name: string): Promise<number> => {
-  const answer = await fetch(scene.system.system.relayMetrics[relay] ?? "");
-  const line = (await answer.text()).split("\n").find((line) => line.startsWith(`${name} `));
-  return Number(line?.slice(name.length));
-};
 
 /** Has the page publish "0 0", "0 1" … and read the stream, until it is told to stop. */
 const begin = (page: Page, who: number): Promise<void> =>
@@ -62,24 +55,6 @@ const goOn = async (pages: Page[]): Promise<void> => {
   );
 };
 
-/** Resolves once each page has a session, and no relay has one that is left over. */
-const allOpen = (pages: Page[]): Promise<unknown> =>
-  eventually(
-    "each page has one session",
-    async () => {
-      const states = await Promise.all(pages.map((page) => page.evaluate(() => window.kept.connection.state.state)));
-      const { system } = scene.system;
-      const running = system.relayIds.filter((relay) => system.relayPart(relay).running);
-      const sessions = await Promise.all(running.map((relay) => metric(relay, "streamchain_sessions")));
-      return states.every((state) => state === "open") && sessions.reduce((sum, own) => sum + own, 0) === PAGES;
-    },
-    MOVE_TIMEOUT_MS,
-  );
-
-/** How many sessions each page opened. */
-const attempts = (pages: Page[]): Promise<number[]> =>
-  Promise.all(pages.map((page) => page.evaluate(() => window.kept.connection.attempts.length)));
-
 const restartPauses = (pages: Page[]): Promise<unknown> =>
   Promise.all(
     pages.map((page) =>
@@ -112,18 +87,18 @@ describe("a stream that three relays serve", () => {
   /** Ends the leader in some way, and returns the pages that were not at it, which must all keep their sessions. */
   const afterEndOf = async (end: (relay: string) => Promise<void>): Promise<Page[]> => {
     // A page that still looks for a relay after the end before would open a session that has nothing to do with this one.
-    await allOpen(pages);
+    await oneSessionEach(scene.system, pages, MOVE_TIMEOUT_MS);
     const was = await figures();
-    const before = await attempts(pages);
-    const atLeader = await metric(was.relay, "streamchain_sessions");
+    const before = await sessionsBegan(pages);
+    const atLeader = await relayMetric(scene.system.system, was.relay, "streamchain_sessions");
     await restartPauses(pages);
     await end(was.relay);
     await ledByAnother(was);
     await goOn(pages);
-    await allOpen(pages);
-    const after = await attempts(pages);
+    await oneSessionEach(scene.system, pages, MOVE_TIMEOUT_MS);
+    const after = await sessionsBegan(pages);
     const kept = pages.filter((_, who) => after[who] === before[who]);
-    assert.equal(kept.length, PAGES - atLeader, `sessions opened before ${before}, after ${after}`);
+    assert.equal(kept.length, PAGES - atLeader, `sessions of before ${before}, after ${after}`);
     return kept;
   };
 
@@ -132,11 +107,7 @@ describe("a stream that three relays serve", () => {
       const page = await bareApiPage(scene.browser, scene.system);
       await begin(page, who);
       pages.push(page);
-      // The edge counts by what relays say when they renew.
-      await eventually("the edge knows of the session", async () => {
-        const { relays } = await scene.system.get<{ relays: { sessions: number }[] }>("/v1/status");
-        return relays.reduce((sum, { sessions }) => sum + sessions, 0) === who + 1;
-      });
+      await edgeCounts(scene.system, who + 1);
     }
   });
 
@@ -144,7 +115,7 @@ describe("a stream that three relays serve", () => {
     const { relay: leader } = await figures();
     for (const relay of scene.system.system.relayIds) {
       await eventually(`${relay} has sessions and its links`, async () => {
-        const of = (name: string) => metric(relay, `streamchain_${name}`);
+        const of = (name: string) => relayMetric(scene.system.system, relay, `streamchain_${name}`);
         const [sessions, followed, followers] = [
           await of("sessions"),
           await of("links_followed"),

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import type { Page } from "playwright-core";
 import { networkLog, sessionRequests } from "../harness/network-log.ts";
 import { bareApiPage, openApp, sessionOpen, sharedScene } from "../harness/pages.ts";
-import { historyOf, readsAll } from "../harness/streams.ts";
+import { historyOf, readsAll, relayMetric } from "../harness/streams.ts";
 import { eventually } from "../harness/system.ts";
 import { Wire } from "../harness/wire.ts";
 
@@ -99,13 +99,6 @@ const rawFarewell = (page: Page): Promise<number> =>
     return last?.kind === "error" ? last.code : -1;
   });
 
-/** The value of one of a relay's metrics. */
-const metric = async (relay: string, name: string): Promise<number> => {
-  const answer = await fetch(scene.system.system.relayMetrics[relay] ?? "");
-  const line = (await answer.text()).split("\n").find((line) => line.startsWith(`${name} `));
-  return Number(line?.slice(name.length));
-};
-
 describe("a stream whose relay goes away while two pages publish", () => {
   const writers: Page[] = [];
   let reader: Page;
@@ -170,7 +163,7 @@ describe("a stream whose relay goes away while two pages publish", () => {
     await readsOn();
     const takenBack = await retractions();
     const lost = "streamchain_streams_lost_total";
-    const lostBefore = await metric(was.relay, lost);
+    const lostBefore = await relayMetric(scene.system.system, was.relay, lost);
     old.pause();
     edge.resume();
     await movedFrom(was);
@@ -179,9 +172,9 @@ describe("a stream whose relay goes away while two pages publish", () => {
     assert.ok((await retractions()) > takenBack, "the reader dropped what the hanging relay had not stored");
 
     old.resume();
-    await eventually("the old relay loses the stream", async () => (await metric(was.relay, lost)) > lostBefore);
+    await eventually("the old relay loses the stream", async () => (await relayMetric(scene.system.system, was.relay, lost)) > lostBefore);
     const notLeader = 'streamchain_edge_requests_total{outcome="not_leader"}'; // stale-epoch or not-owner
-    assert.ok((await metric(was.relay, notLeader)) > 0);
+    assert.ok((await relayMetric(scene.system.system, was.relay, notLeader)) > 0);
     await allGoOn();
     assert.deepEqual(await figures().then(({ relay, epoch }) => [relay, epoch]), [now.relay, now.epoch]);
   });

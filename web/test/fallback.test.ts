@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { StreamChainError } from "../src/lib/index.ts";
+import { EVENT_TURN_MS, MAX_EVENT_RESPONSES } from "../src/lib/limits.ts";
 import { problem } from "./support/edge-parts.ts";
 import { join, record, text } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
@@ -339,5 +340,50 @@ describe("publishing by HTTP", () => {
     await world.clock.advance(1_000);
     assert.deepEqual(seen, ["0:first"]);
     connection.close();
+  });
+});
+
+describe("many streams of a page by HTTP", () => {
+  /** So many connections that the edge serves by HTTP, and what each has read. */
+  const shutOut = async (world: World, count: number) => {
+    const connections = Array.from({ length: count }, () => join(world));
+    const read = connections.map((connection) => record(connection.subscribe({ from: 0 })));
+    await world.clock.advance(ATTEMPT_MS);
+    return { connections, read };
+  };
+
+  test("take turns at few responses, and miss nothing", async () => {
+    const world = shutWorld();
+    world.say("before");
+    world.commit();
+    const { connections, read } = await shutOut(world, 7);
+    const texts = ["0:before"];
+    for (const word of ["first", "second", "third"]) {
+      world.say(word);
+      world.commit();
+      texts.push(`${texts.length}:${word}`);
+      for (let at = 0; at < 2 * connections.length; at++) {
+        assert.ok(world.byHttp.responses.size <= MAX_EVENT_RESPONSES, `${world.byHttp.responses.size} responses`);
+        await world.clock.advance(EVENT_TURN_MS);
+      }
+      for (const one of read) assert.deepEqual(one, texts);
+    }
+    for (const connection of connections) connection.close();
+    await settle();
+    assert.equal(world.byHttp.responses.size, 0, "nothing is left open");
+  });
+
+  test("who waits for a turn and closes, takes none", async () => {
+    const world = shutWorld();
+    const { connections, read } = await shutOut(world, 5);
+    for (const connection of connections.slice(0, 4)) connection.close();
+    world.say("on");
+    world.commit();
+    await world.clock.advance(2 * EVENT_TURN_MS);
+    assert.deepEqual(read[4], ["0:on"]);
+    const [response] = world.byHttp.responses;
+    await world.clock.advance(10 * EVENT_TURN_MS);
+    assert.deepEqual([...world.byHttp.responses], [response], "nobody waits: it goes on");
+    connections[4]?.close();
   });
 });

@@ -73,6 +73,7 @@ const relayArguments = ({ chain, key }: Certificates): string[] => [
 /** Starts one system that is reached from hosts; `close` ends it with all that was made of it. */
 export const startInternet = async (
   vars: Record<string, string> = {},
+  relayArgs: readonly string[] = [],
 ): Promise<Internet & { close: () => Promise<void> }> => {
   const hosts: Host[] = [];
   const browsers: Browser[] = [];
@@ -89,7 +90,7 @@ export const startInternet = async (
   const system = await runningSystem({
     advertise: RELAY.v4,
     ports: { relay: RELAY_PORT },
-    relayArgs: relayArguments(certificates),
+    relayArgs: [...relayArguments(certificates), ...relayArgs],
     vars,
   });
   const fronts = await startFront([EDGE.v4, EDGE.v6], Number(new URL(system.edge).port), certificates);
@@ -119,11 +120,11 @@ export const startInternet = async (
 };
 
 /** The same for all tests of the `describe` that this is called in. */
-export const internet = (vars: Record<string, string> = {}): Internet => {
+export const internet = (vars: Record<string, string> = {}, relayArgs: readonly string[] = []): Internet => {
   const scene = {} as Internet;
   let close = async (): Promise<void> => {};
   before(async () => {
-    const { close: end, ...started } = await startInternet(vars);
+    const { close: end, ...started } = await startInternet(vars, relayArgs);
     Object.assign(scene, started);
     close = end;
   });

@@ -67,6 +67,15 @@ export const MAX_PAGE_MESSAGES = 1_000;
 /** Longest server-sent event, in characters: a payload of 64 KiB in hex is 128 Ki; events of the chain may be larger. */
 export const MAX_SERVER_EVENT_CHARS = 16 * 1_048_576;
 
+/**
+ * Event responses that a page has from an edge at a time: of the six connections that a browser opens to a host over HTTP/1.1, two
+ * tabs that follow many streams leave two for everything else.
+ */
+export const MAX_EVENT_RESPONSES = 2;
+
+/** How long, in ms, an event response lives that others wait for: long enough to be read to its end and to be told of what is new. */
+export const EVENT_TURN_MS = 1_000;
+
 /** Silence, in ms, after which an event stream counts as dead: the edge sends a comment at least every 15 s. */
 export const MAX_SILENCE_MS = 35_000;
 

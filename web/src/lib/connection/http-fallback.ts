@@ -7,6 +7,7 @@
 import { Backoff } from "../backoff.ts";
 import { asStreamChainError, type ErrorCode, type StreamChainError } from "../errors.ts";
 import { EventFollower, type FollowedEvent } from "../http/event-follower.ts";
+import { eventTurns } from "../http/event-turns.ts";
 import { MAX_RETRY_AFTER_MS, MISSING_STREAM_PAUSE_MS } from "../limits.ts";
 import { HttpSender, type HttpSenderOptions } from "../publish/http-sender.ts";
 import type { ChainEvent } from "../wire/records.ts";
@@ -136,6 +137,7 @@ export class HttpFallback {
         return this.#token;
       },
       fetch: platform.fetch,
+      turns: eventTurns(platform.fetch, edge.origin),
       timers: platform,
       onBreak: () => this.#setFollowing(false),
     });

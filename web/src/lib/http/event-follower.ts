@@ -6,7 +6,7 @@
 import { Backoff } from "../backoff.ts";
 import { readChainEvent } from "../chain/chain-events.ts";
 import { malformed, retryableError, StreamChainError } from "../errors.ts";
-import { HTTP_TIMEOUT_MS, MAX_SILENCE_MS, RECONNECT_BACKOFF } from "../limits.ts";
+import { EVENT_TURN_MS, HTTP_TIMEOUT_MS, MAX_SILENCE_MS, RECONNECT_BACKOFF } from "../limits.ts";
 import type { Platform } from "../platform.ts";
 import { fromHex, type Hex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
@@ -22,6 +22,7 @@ import {
 import { type ServerEvent, ServerEventReader } from "../wire/server-events.ts";
 import { bearer } from "./bearer.ts";
 import { errorOfAnswer } from "./edge-answers.ts";
+import type { EventTurns } from "./event-turns.ts";
 
 /** The anchor, or the message published on chain, that an event is about. */
 export type ChainSubject =
@@ -85,9 +86,14 @@ export interface FollowOptions {
   readonly onBreak?: (error: StreamChainError, pauseMs: number) => void;
 }
 
+/** How a page follows a stream that takes turns with others. */
+interface SharedFollowOptions extends FollowOptions {
+  readonly turns?: EventTurns;
+}
+
 /** A followed stream; iterate it once. */
 export class EventFollower implements AsyncIterable<FollowedEvent> {
-  readonly #options: FollowOptions;
+  readonly #options: SharedFollowOptions;
   readonly #aborter = new AbortController();
   readonly #timers: FollowTimers;
   readonly #backoff: Backoff;
@@ -96,7 +102,7 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
   #signature: MessageSignature | undefined;
   #retryMs = RECONNECT_BACKOFF.firstMs;
 
-  constructor(options: FollowOptions) {
+  constructor(options: SharedFollowOptions) {
     this.#options = options;
     this.#timers = options.timers ?? TIMERS;
     this.#backoff = new Backoff(this.#timers);
@@ -119,7 +125,7 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
     while (!this.#aborter.signal.aborted) {
       let pause = this.#retryMs;
       try {
-        yield* this.#response();
+        yield* this.#turn();
         this.#backoff.reset();
       } catch (cause) {
         if (this.#aborter.signal.aborted) return;
@@ -132,14 +138,36 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
     }
   }
 
+  /** The events of one response, to its end, or until its turn is over that others wait for. */
+  async *#turn(): AsyncGenerator<FollowedEvent> {
+    const { turns } = this.#options;
+    if (turns === undefined) return yield* this.#response(this.#aborter.signal);
+    const over = new AbortController();
+    await turns.take(this.#aborter.signal);
+    const { setTimer, clearTimer } = this.#timers;
+    const check = (): void => {
+      if (turns.isWanted) over.abort();
+      else timer = setTimer(check, EVENT_TURN_MS);
+    };
+    let timer = setTimer(check, EVENT_TURN_MS);
+    try {
+      yield* this.#response(AbortSignal.any([this.#aborter.signal, over.signal]));
+    } catch (error) {
+      if (!over.signal.aborted || this.#aborter.signal.aborted) throw error;
+    } finally {
+      clearTimer(timer);
+      turns.release();
+    }
+  }
+
   /** The events of one response, to its end. */
-  async *#response(): AsyncGenerator<FollowedEvent> {
+  async *#response(until: AbortSignal): AsyncGenerator<FollowedEvent> {
     const silence = new AbortController();
     const error = retryableError("edge-unreachable", "the event stream is silent");
     const give = (): void => silence.abort(error);
     const { setTimer, clearTimer } = this.#timers;
     let timer = setTimer(give, HTTP_TIMEOUT_MS);
-    const signal = AbortSignal.any([this.#aborter.signal, silence.signal]);
+    const signal = AbortSignal.any([until, silence.signal]);
     try {
       const response = await this.#request(signal);
       const reader = new ServerEventReader();
