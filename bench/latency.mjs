@@ -123,7 +123,8 @@ const isolatedPage = async (browser, system) => {
     await route.fulfill({ response, headers: { ...response.headers(), ...headers } });
   });
   await bareApiPage(browser, system, page);
-  if (!(await page.evaluate(() => crossOriginIsolated))) throw new Error("the page is not isolated: its clock is coarse");
+  if (!(await page.evaluate(() => crossOriginIsolated)))
+    throw new Error("the page is not isolated: its clock is coarse");
   return page;
 };
 

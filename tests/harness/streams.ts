@@ -159,10 +159,10 @@ export const oneSessionEach = (system: TestSystem, pages: readonly Page[], timeo
     async () => {
       const states = await Promise.all(pages.map((page) => page.evaluate(() => window.kept.connection.state.state)));
       const running = system.system.relayIds.filter((relay) => system.system.relayPart(relay).running);
-      const sessions = await Promise.all(running.map((relay) => relayMetric(system.system, relay, "streamchain_sessions")));
-      return (
-        states.every((state) => state === "open") && sessions.reduce((sum, own) => sum + own, 0) === pages.length
+      const sessions = await Promise.all(
+        running.map((relay) => relayMetric(system.system, relay, "streamchain_sessions")),
       );
+      return states.every((state) => state === "open") && sessions.reduce((sum, own) => sum + own, 0) === pages.length;
     },
     timeoutMs,
   );

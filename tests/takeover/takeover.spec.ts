@@ -172,7 +172,10 @@ describe("a stream whose relay goes away while two pages publish", () => {
     assert.ok((await retractions()) > takenBack, "the reader dropped what the hanging relay had not stored");
 
     old.resume();
-    await eventually("the old relay loses the stream", async () => (await relayMetric(scene.system.system, was.relay, lost)) > lostBefore);
+    await eventually(
+      "the old relay loses the stream",
+      async () => (await relayMetric(scene.system.system, was.relay, lost)) > lostBefore,
+    );
     const notLeader = 'streamchain_edge_requests_total{outcome="not_leader"}'; // stale-epoch or not-owner
     assert.ok((await relayMetric(scene.system.system, was.relay, notLeader)) > 0);
     await allGoOn();

@@ -274,7 +274,11 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(following) = stream.role.follower_mut().filter(|following| !following.is_lost()) else {
+        let Some(following) = stream
+            .role
+            .follower_mut()
+            .filter(|following| !following.is_lost())
+        else {
             return; // the edge is being asked already
         };
         let was_up = following.is_up();

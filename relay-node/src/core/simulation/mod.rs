@@ -193,7 +193,7 @@ fn a_leader_that_was_reached_is_reported_with_what_is_known() {
 }
 
 #[test]
-fn a_client_learns_from_its_welcome_what_was_stored_while_it_was_away() {
+fn a_welcome_says_what_was_stored_while_its_client_was_away() {
     let faults = [
         (4, Fault::Publish(33)),
         (131, Fault::Restart(0)),
@@ -202,7 +202,10 @@ fn a_client_learns_from_its_welcome_what_was_stored_while_it_was_away() {
         (116, Fault::Move(3)),
     ];
     let world = run(12_728_454_570_275_761_492, small(&[1, 150, 1], 0), &faults);
-    assert_eq!(world.edge.epoch, 1, "the epoch of before the client was away goes on");
+    assert_eq!(
+        world.edge.epoch, 1,
+        "the epoch of before the client was away goes on"
+    );
 }
 
 #[test]
