@@ -73,7 +73,10 @@ const pausesOf = async (system, pages, how) => {
       ),
     ),
   );
-  const [after, began] = [await standings(pages), await sessionsBegan(pages)];
+  const after = await standings(pages);
+  // A session that was asked for is known once it is open.
+  await oneSessionEach(system, pages, MOVE_TIMEOUT_MS);
+  const began = await sessionsBegan(pages);
   await system.system.restart(system.system.relayPartName(was.relay));
   return after.filter((_, index) => began[index] === before[index]).map(({ pauseMs }) => pauseMs);
 };

@@ -448,3 +448,17 @@ fn an_old_client_on_one_channel_is_served_as_before() {
     net.until("the error", |net| net.received[who].contains(&"error 9".into()));
     goes_on(&mut net, who, 0);
 }
+
+#[test]
+fn where_nothing_is_stored_no_producer_is_looked_up() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    let channel = net.join_as_publisher(who, stream(2));
+    let asked = |net: &Net| net.other_streams[&stream(2)].asked.clone();
+    assert_eq!(asked(&net), ["acquire epoch"]);
+    net.publish_on(who, channel, 0, b"first");
+    net.until("stored", |net| net.other_streams[&stream(2)].texts() == ["first"]);
+    let other = net.open_member();
+    net.join_as_publisher(other, stream(2));
+    assert_eq!(asked(&net).last().unwrap(), "producer 2");
+}

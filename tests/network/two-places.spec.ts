@@ -176,6 +176,8 @@ describe("two places with 80 ms between them", () => {
     test.diagnostic(both.relays.join(" "));
     assert.match(both.relays[0] ?? "", /^"local";/);
     assert.match(both.relays[1] ?? "", /^"sydney";reason=nearest/);
-    assert.deepEqual(both.hosts, [RELAY.v4, SYDNEY_ADDRESS], "packets go to the near relay");
+    const [frankfurt, sydney] = both.hosts;
+    assert.ok([RELAY.v4, RELAY.v6].includes(frankfurt ?? ""), `packets go to the near relay: ${frankfurt}`);
+    assert.equal(sydney, SYDNEY_ADDRESS, "packets go to the near relay");
   });
 });

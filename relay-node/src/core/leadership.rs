@@ -21,7 +21,7 @@ use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::frame::RelayFrame;
-use streamchain_protocol::wire::{EpochGrant, ProducerKey, Record};
+use streamchain_protocol::wire::{EpochGrant, ProducerKey, ProducerState, Record};
 use streamchain_protocol::{B256, keccak256};
 
 /// A message as its session sent it, or as it waited at the edge.
@@ -83,6 +83,9 @@ pub(crate) struct Leadership {
     stream: StreamId,
     /// Whether messages must be signed; `None` where the edge stores no groups.
     pub signed: Option<Signed>,
+    /// Whether the edge has said at this moment that there are no messages: then nobody has any stored, and need not be looked up.
+    /// Later only the edge knows, since another relay may lead by then.
+    pub is_empty_now: bool,
     /// Whether the edge is being asked for the stream's settings again: nobody is welcomed meanwhile.
     pub is_refreshing: bool,
     pub fan: Fan,
@@ -119,6 +122,7 @@ impl Leadership {
             epoch: taken.epoch,
             stream: taken.stream,
             signed: taken.signed,
+            is_empty_now: taken.head == Seq(0),
             is_refreshing: false,
             fan: Fan::new(taken.head, max_replay_bytes),
             backlog: Backlog::new(taken.head),
@@ -147,6 +151,9 @@ impl Leadership {
     pub(crate) fn greet(&mut self, producer: ProducerKey, key: Option<PublicKey>) -> Greeted {
         // An edge that stores no groups knows no keys.
         let key = key.filter(|_| self.signed.is_some());
+        if self.is_empty_now {
+            self.producers.learn(producer, &ProducerState::default());
+        }
         match key.is_none() && self.producers.knows(producer) {
             true => Greeted::Known(self.producers.join(producer).flatten()),
             false => Greeted::LookUp(Lookup { producer, key }),

@@ -224,6 +224,10 @@ impl Shard {
         stream.role = Role::Leader(Box::new(leadership));
         self.enter_epoch(id, taken.epoch, now);
         self.begin_stream(id, now);
+        let stream = self.streams.get_mut(&id);
+        if let Some(leadership) = stream.and_then(|stream| stream.role.leader_mut()) {
+            leadership.is_empty_now = false;
+        }
         if taken.waiting > 0 {
             self.fetch(id, now);
         }
