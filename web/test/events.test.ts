@@ -4,14 +4,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ChainEvents, chainEventOf, readChainEvent } from "../src/lib/chain/chain-events.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
-import { type FollowedEvent, followEvents } from "../src/lib/http/event-follower.ts";
-import { MAX_SERVER_EVENT_CHARS } from "../src/lib/limits.ts";
+import { EventFollower, type FollowedEvent, followEvents } from "../src/lib/http/event-follower.ts";
+import { EventTurns } from "../src/lib/http/event-turns.ts";
+import { EVENT_TURN_MS, MAX_SERVER_EVENT_CHARS } from "../src/lib/limits.ts";
 import type { Hex } from "../src/lib/wire/bytes.ts";
 import { encodeCbor } from "../src/lib/wire/cbor.ts";
 import { decodeRelayMessage } from "../src/lib/wire/frames.ts";
 import { JsonObject } from "../src/lib/wire/json.ts";
 import type { ChainEvent } from "../src/lib/wire/records.ts";
 import { type ServerEvent, ServerEventReader } from "../src/lib/wire/server-events.ts";
+import { VirtualClock } from "./support/surroundings.ts";
 
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
@@ -90,6 +92,38 @@ describe("the parser of event streams", () => {
     const reader = new ServerEventReader();
     const event = utf8(`data: ${"x".repeat(1_048_576)}\n\n`);
     for (let i = 0; i < 20; i++) assert.equal(reader.read(event).length, 1);
+  });
+});
+
+describe("followers that take turns", () => {
+  test("an edge that is slow to answer is heard", async () => {
+    const clock = new VirtualClock();
+    const slow: typeof fetch = async (_, init) => {
+      await new Promise<void>((resolve) => clock.setTimer(resolve, 5 * EVENT_TURN_MS));
+      const body = new ReadableStream({
+        start(controller) {
+          init?.signal?.addEventListener("abort", () => controller.error(init.signal?.reason));
+          controller.enqueue(utf8('id: 0-0\nevent: state\ndata: {"epoch":1,"stored":2,"anchored":0,"final":0}\n\n'));
+        },
+      });
+      return new Response(body);
+    };
+    const turns = new EventTurns(1);
+    const timers = { ...clock, random: () => 0.5 };
+    const heard = [0, 0, 0];
+    const followers = heard.map((_, at) => {
+      const follower = new EventFollower({ edge: "https://edge.test", stream: `${at}`, fetch: slow, timers, turns });
+      void (async () => {
+        for await (const { type } of follower) if (type === "state") heard[at] = (heard[at] ?? 0) + 1;
+      })();
+      return follower;
+    });
+    await clock.advance(40 * EVENT_TURN_MS);
+    assert.ok(
+      heard.every((times) => times >= 2),
+      heard.join(),
+    );
+    for (const follower of followers) follower.close();
   });
 });
 

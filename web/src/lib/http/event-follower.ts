@@ -145,13 +145,17 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
     const over = new AbortController();
     await turns.take(this.#aborter.signal);
     const { setTimer, clearTimer } = this.#timers;
+    let timer: unknown;
     const check = (): void => {
       if (turns.isWanted) over.abort();
       else timer = setTimer(check, EVENT_TURN_MS);
     };
-    let timer = setTimer(check, EVENT_TURN_MS);
+    // From its first bytes on: an edge that is slow to answer would else never be heard.
+    const begun = (): void => {
+      timer ??= setTimer(check, EVENT_TURN_MS);
+    };
     try {
-      yield* this.#response(AbortSignal.any([this.#aborter.signal, over.signal]));
+      yield* this.#response(AbortSignal.any([this.#aborter.signal, over.signal]), begun);
     } catch (error) {
       if (!over.signal.aborted || this.#aborter.signal.aborted) throw error;
     } finally {
@@ -161,7 +165,7 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
   }
 
   /** The events of one response, to its end. */
-  async *#response(until: AbortSignal): AsyncGenerator<FollowedEvent> {
+  async *#response(until: AbortSignal, begun = (): void => {}): AsyncGenerator<FollowedEvent> {
     const silence = new AbortController();
     const error = retryableError("edge-unreachable", "the event stream is silent");
     const give = (): void => silence.abort(error);
@@ -172,6 +176,7 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
       const response = await this.#request(signal);
       const reader = new ServerEventReader();
       for await (const bytes of chunks(response)) {
+        begun();
         clearTimer(timer);
         timer = setTimer(give, MAX_SILENCE_MS);
         this.#backoff.reset();
