@@ -120,3 +120,30 @@ describe("a connection outside of a page", () => {
     });
   });
 });
+
+describe("what the platform says of requests", () => {
+  test("they wait for each other unless the protocol is known", (context) => {
+    const entries: { name: string; nextHopProtocol: string }[] = [];
+    context.mock.method(performance, "getEntriesByType", () => entries);
+    context.mock.getter(navigator, "userAgent", () => "Mozilla/5.0");
+    const queue = (): boolean => browserPlatform().queuesRequests("https://edge.test");
+    const request = (name: string, nextHopProtocol: string): void => void entries.push({ name, nextHopProtocol });
+    assert.equal(queue(), true, "nothing is known");
+    request("https://edge.test.other/v1/health", "h2");
+    request("https://edge.test/v1/health", "");
+    assert.equal(queue(), true, "of another origin, and hidden");
+    for (const [protocol, queues] of [
+      ["h2", false],
+      ["http/1.1", true],
+      ["h3", false],
+    ] as const) {
+      request("https://edge.test/v1/health", protocol);
+      request("https://edge.test/v1/health", "");
+      assert.equal(queue(), queues, protocol);
+    }
+  });
+
+  test("outside of browsers they do not", () => {
+    assert.equal(browserPlatform().queuesRequests("https://edge.test"), false);
+  });
+});

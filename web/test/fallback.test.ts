@@ -345,8 +345,9 @@ describe("publishing by HTTP", () => {
 
 describe("many streams of a page by HTTP", () => {
   /** So many connections that the edge serves by HTTP, and what each has read. */
-  const shutOut = async (world: World, count: number) => {
-    const connections = Array.from({ length: count }, () => join(world));
+  const shutOut = async (world: World, count: number, queuesRequests = true) => {
+    const platform = () => world.page({ queuesRequests: () => queuesRequests });
+    const connections = Array.from({ length: count }, () => join(world, { platform: platform() }));
     const read = connections.map((connection) => record(connection.subscribe({ from: 0 })));
     await world.clock.advance(ATTEMPT_MS);
     return { connections, read };
@@ -371,6 +372,16 @@ describe("many streams of a page by HTTP", () => {
     for (const connection of connections) connection.close();
     await settle();
     assert.equal(world.byHttp.responses.size, 0, "nothing is left open");
+  });
+
+  test("have a response each where requests wait for no connection", async () => {
+    const world = shutWorld();
+    const { connections } = await shutOut(world, 7, false);
+    const responses = [...world.byHttp.responses];
+    assert.equal(responses.length, 7);
+    await world.clock.advance(10 * EVENT_TURN_MS);
+    assert.deepEqual([...world.byHttp.responses], responses);
+    for (const connection of connections) connection.close();
   });
 
   test("who waits for a turn and closes, takes none", async () => {

@@ -67,6 +67,8 @@ export interface Platform {
   readonly beginsHandshake: boolean;
   /** The timing of the latest request to a URL. */
   readonly requestTiming: (url: string) => RequestTiming | undefined;
+  /** Whether requests to this origin may wait for a free connection: not over HTTP/2 and HTTP/3, nor outside of browsers. */
+  readonly queuesRequests: (origin: string) => boolean;
 }
 
 /** Web Locks (they need a secure context) as `SharedLocks`. */
@@ -135,6 +137,17 @@ function requestTiming(url: string): RequestTiming | undefined {
   };
 }
 
+/** Protocols (ALPN, RFC 7301) that carry any number of requests over one connection. */
+const MULTIPLEXED: readonly string[] = ["h2", "h3"];
+
+/** A browser hides the protocol of another origin that does not allow its timing: then there may be few connections. */
+function queuesRequests(origin: string): boolean {
+  if (globalThis.navigator?.userAgent?.startsWith("Node.js")) return false;
+  const entries = (globalThis.performance?.getEntriesByType?.("resource") ?? []) as PerformanceResourceTiming[];
+  const own = entries.filter(({ name, nextHopProtocol }) => name.startsWith(`${origin}/`) && nextHopProtocol !== "");
+  return !MULTIPLEXED.includes(own.at(-1)?.nextHopProtocol ?? "");
+}
+
 let emptyFrame: HTMLIFrameElement | null = null;
 
 /** A class of peer connections; what it makes is checked by nobody. */
@@ -193,5 +206,6 @@ export function browserPlatform(webrtc?: WebRtc): Platform {
     online: () => globalThis.navigator?.onLine !== false,
     beginsHandshake: /\bFirefox\//.test(globalThis.navigator?.userAgent ?? ""),
     requestTiming,
+    queuesRequests,
   };
 }

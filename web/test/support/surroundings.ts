@@ -130,6 +130,7 @@ export function testPlatform(clock: VirtualClock, parts: Partial<Platform>): Pla
     online: () => true,
     beginsHandshake: false,
     requestTiming: () => undefined,
+    queuesRequests: () => true,
     ...parts,
   };
 }

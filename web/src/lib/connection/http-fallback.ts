@@ -137,7 +137,7 @@ export class HttpFallback {
         return this.#token;
       },
       fetch: platform.fetch,
-      turns: eventTurns(platform.fetch, edge.origin),
+      ...(platform.queuesRequests(edge.origin) ? { turns: eventTurns(platform.fetch, edge.origin) } : {}),
       timers: platform,
       onBreak: () => this.#setFollowing(false),
     });

@@ -1,6 +1,6 @@
 // Turns of a page's event responses from one edge. Over HTTP/1.1 a browser opens six connections to a host at most, for all of its
 // tabs, and an event response holds one as long as it lives: a page that followed many streams at once could request nothing else,
-// not even the session that ends the need for it.
+// not even the session that ends the need for it. Over HTTP/2 there is no such bound, and nobody takes turns.
 //
 // What always holds: at most MAX_EVENT_RESPONSES responses are under way; turns are given in the order in which they were asked for,
 // and one that nobody waits for never has to end.
