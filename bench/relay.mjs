@@ -17,7 +17,7 @@ import { testkit } from "./lib/testkit.mjs";
  * @typedef {{ unsigned: number, signed: number }} Both
  * @typedef {{ bytes: { messages: number, sent: Both, delivered: Both, stored: Both }[],
  *   checks: { messages: number, groups: number, unsignedMicros: number, signedMicros: number, checkMicros: number }[],
- *   messagesInGroup: number, rounds: { unsigned: FanOut, signed: FanOut, unasked: FanOut }[] }} Signed
+ *   messagesInGroup: number, rounds: { unsigned: FanOut, signed: FanOut, inParts: FanOut, unasked: FanOut }[] }} Signed
  */
 
 const SUBSCRIBERS = [1, 10, 100, 1_000];
@@ -88,7 +88,7 @@ const checkRow = ({ messages, groups, unsignedMicros, signedMicros, checkMicros 
   note: `${rounded(signedMicros)} for a group with all that follows, ${rounded(unsignedMicros)} for the same messages unsigned; ${groups} groups`,
 });
 
-/** @typedef {"signed" | "unasked"} SignedKind */
+/** @typedef {"signed" | "inParts" | "unasked"} SignedKind */
 
 /**
  * The median of the rounds' ratios to the unsigned run of the same round.
@@ -119,6 +119,7 @@ const signedRows = (signed) => [
   ...signed.bytes.map(bytesRow),
   ...signed.checks.map(checkRow),
   signedFanOutRow(signed, "signed", "with signatures"),
+  signedFanOutRow(signed, "inParts", "with signatures, as clients that take no whole groups"),
   signedFanOutRow(signed, "unasked", "without signatures"),
 ];
 

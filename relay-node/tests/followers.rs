@@ -272,6 +272,10 @@ mod publishers {
         let mut author = Author::new(1);
         let who = net.open_author(&author);
         net.subscribe_signed(who, 0);
+        net.at_shard = 2;
+        let able = net.open();
+        net.takes_groups(able, true);
+        net.subscribe_signed(able, 0);
         net.publish_group(who, &mut author, &["one", "two"]);
         net.until("stored", |net| net.edge.records.len() == 2);
         let mut forged = author.clone().sign(&["three"]);
@@ -286,6 +290,9 @@ mod publishers {
             .iter()
             .filter(|said| said.starts_with("signature"));
         assert_eq!(signatures.count(), 2, "{:?}", net.received[who]);
+        for group in ["group 0+2 one two", "group 2+1 three"] {
+            assert_eq!(net.count(able, group), 1, "{:?}", net.received[able]);
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@
     reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
 )]
 
+#[path = "signed/forms.rs"]
+mod forms;
 #[path = "signed/random.rs"]
 mod random;
 #[path = "signed/rates.rs"]

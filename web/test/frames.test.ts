@@ -87,6 +87,25 @@ describe("frames", () => {
     }
   });
 
+  test("of a group as one frame are its signature and messages", () => {
+    const [previous, signature, key] = [hex("22".repeat(32)), hex("33".repeat(64)), hex(`02${"44".repeat(32)}`)];
+    const [producer, author] = [hex("55".repeat(16)), hex("66".repeat(20))];
+    const head = [27, 1, 40, 1_700_000_000_000, author, producer, 7, previous, key, signature];
+    const payloads = [hex("61"), hex("")];
+    const found = decodeRelayMessage(concat([encodeCbor([...head, payloads]), encodeCbor([19, 42])]));
+    const message = { kind: "message", epoch: 1, time: 1_700_000_000_000, author };
+    assert.deepEqual(found, [
+      { kind: "signature", epoch: 1, seq: 40, count: 2, producer, producerSeq: 7, previous, key, signature },
+      { ...message, seq: 40, payload: payloads[0] },
+      { ...message, seq: 41, payload: payloads[1] },
+      { kind: "committed", committed: 42 },
+    ]);
+    const wrong: CborValue[][] = [[], ["text"], [[hex("61")]], Array<CborValue>(257).fill(hex("61"))];
+    for (const list of wrong) assert.throws(() => decodeRelayMessage(encodeCbor([...head, list])), malformed);
+    assert.throws(() => decodeRelayMessage(encodeCbor(head)), malformed);
+    assert.equal(decodeRelayMessage(encodeCbor([...head, Array<CborValue>(256).fill(hex("61"))])).length, 257);
+  });
+
   test("contain rate limits, and the wait of an error", () => {
     const limits = new Map<string, CborValue>([
       ["messages_per_s", 1_000],

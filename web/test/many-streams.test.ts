@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { StreamConnection } from "../src/lib/index.ts";
+import { Ability } from "../src/lib/wire/frames.ts";
 import { problem } from "./support/edge-parts.ts";
 import { join, record } from "./support/joining.ts";
 import { account, People } from "./support/people.ts";
@@ -211,7 +212,7 @@ describe("a second welcome", () => {
     const [connection] = connectAll(world, 1) as [StreamConnection];
     const seen = record(connection.subscribe({ from: 0 }));
     await settle();
-    assert.equal(world.session.abilities, 1);
+    assert.equal(world.session.abilities & Ability.secondWelcome, Ability.secondWelcome);
     world.say("kept");
     await settle();
     world.commit();

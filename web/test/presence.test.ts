@@ -24,10 +24,10 @@ const watched = (world: World, options: Partial<ConnectOptions>): [StreamConnect
 describe("presence", () => {
   test("is asked for on wish, and nobody is shown unasked", async () => {
     for (const [options, bits] of [
-      [{}, 1],
-      [{ presence: true }, 3],
-      [{ seen: true }, 5],
-      [{ presence: true, seen: true }, 7],
+      [{}, 9],
+      [{ presence: true }, 11],
+      [{ seen: true }, 13],
+      [{ presence: true, seen: true }, 15],
     ] as const) {
       const world = new World();
       const connection = join(world, options);
@@ -82,14 +82,14 @@ describe("presence", () => {
     await settle();
     connection.showPresence(true);
     await settle();
-    assert.equal(world.session.abilities, 7);
+    assert.equal(world.session.abilities, 15);
     connection.showPresence(false);
     await settle();
-    assert.equal(world.session.abilities, 3);
+    assert.equal(world.session.abilities, 11);
     connection.showPresence(true);
     world.takeOver();
     await world.clock.advance(5_000);
-    assert.equal(world.session.abilities, 7, "the next session is asked so from its start");
+    assert.equal(world.session.abilities, 15, "the next session is asked so from its start");
     connection.close();
   });
 

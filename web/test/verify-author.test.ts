@@ -9,8 +9,8 @@ import { OriginKeys } from "./support/signing.ts";
 import { settle } from "./support/surroundings.ts";
 import { World } from "./support/world.ts";
 
-/** A world with a writer that signs, and a reader that asks for signatures. */
-async function pair(): Promise<{
+/** A world with a writer that signs, and a reader that asks for signatures; its relay sends groups whole, or in parts. */
+async function pair(wholeGroups = true): Promise<{
   world: World;
   writer: StreamConnection;
   reader: StreamConnection;
@@ -20,6 +20,7 @@ async function pair(): Promise<{
   world.people = new People(world.clock);
   world.keys = new OriginKeys();
   world.signatures.taken = true;
+  world.wholeGroups = wholeGroups;
   const [writer, reader] = [join(world), join(world, { signatures: true })];
   const seen: StreamMessage[] = [];
   reader.subscribe({ from: 0 }).on("message", (message) => seen.push(message));
@@ -39,19 +40,22 @@ const arrived = async (world: World, seen: readonly StreamMessage[], count: numb
 };
 
 describe("a subscriber", () => {
-  test("sees who signed, before a message is stored", async () => {
-    const { world, writer, reader, seen } = await pair();
-    await publish(writer, "a", "b", "c");
-    await arrived(world, seen, 3);
-    assert.deepEqual(
-      seen.map(({ signed }) => signed),
-      [true, true, true],
-    );
-    const checks = await Promise.all(seen.map((message) => reader.verifyAuthor(message)));
-    assert.ok(checks.every((check) => check.state === "signed" && check.voucher === "self"));
-    writer.close();
-    reader.close();
-  });
+  for (const wholeGroups of [true, false]) {
+    test(`sees who signed at once, groups ${wholeGroups ? "whole" : "in parts"}`, async () => {
+      const { world, writer, reader, seen } = await pair(wholeGroups);
+      await publish(writer, "a", "b", "c");
+      await arrived(world, seen, 3);
+      assert.deepEqual(
+        seen.map(({ seq, payload, signed }) => [seq, new TextDecoder().decode(payload), signed]),
+        [..."abc"].map((letter, seq) => [seq, letter, true]),
+      );
+      assert.equal(world.stored.length, 0, "nothing is stored yet");
+      const checks = await Promise.all(seen.map((message) => reader.verifyAuthor(message)));
+      assert.ok(checks.every((check) => check.state === "signed" && check.voucher === "self"));
+      writer.close();
+      reader.close();
+    });
+  }
 
   test("tells what nobody signed", async () => {
     const { world, writer, reader, seen } = await pair();

@@ -10,7 +10,8 @@ const PING: [u8; 2] = [0x81, 0x00];
 
 /// What this client can do that not every client can.
 pub(super) fn abilities() -> Vec<u8> {
-    written(&ClientFrame::Abilities(Abilities::SECOND_WELCOME))
+    let abilities = Abilities::SECOND_WELCOME.and(Abilities::TAKES_GROUPS);
+    written(&ClientFrame::Abilities(abilities))
 }
 
 pub(super) fn hello(producer: ProducerId, key: Option<PublicKey>) -> Vec<u8> {

@@ -2,10 +2,10 @@
 //!
 //! What always holds: `fanned <= replay.end()`: what is below was offered to every subscriber.
 
-use crate::core::replay_buffer::{Chunk, ReplayBuffer};
+use crate::core::fresh::{Asked, Fresh};
+use crate::core::replay_buffer::ReplayBuffer;
 use crate::core::send_queue::View;
 use streamchain_protocol::ids::{Epoch, Seq};
-use streamchain_protocol::limits::MAX_COALESCE_BYTES;
 use streamchain_protocol::stream_settings::Signed;
 
 /// How a stream stands: what *welcome* says of it.
@@ -25,10 +25,9 @@ pub(crate) struct Standing {
 pub(crate) struct Fan {
     pub replay: ReplayBuffer,
     fanned: Seq,
-    fresh: Vec<Chunk>,
-    fresh_signed: Vec<Chunk>,
-    /// Whether a subscriber ever asked for signatures.
-    pub has_verifiers: bool,
+    fresh: Fresh,
+    /// In which forms subscribers want groups.
+    pub asked: Asked,
 }
 
 impl Fan {
@@ -37,9 +36,8 @@ impl Fan {
         Self {
             replay: ReplayBuffer::new(start, max_bytes),
             fanned: start,
-            fresh: Vec::new(),
-            fresh_signed: Vec::new(),
-            has_verifiers: false,
+            fresh: Fresh::new(),
+            asked: Asked::default(),
         }
     }
 
@@ -49,22 +47,15 @@ impl Fan {
         Some(Self {
             replay,
             fanned: end,
-            fresh: Vec::new(),
-            fresh_signed: Vec::new(),
-            has_verifiers: self.has_verifiers,
+            fresh: Fresh::new(),
+            asked: self.asked,
         })
     }
 
-    /// Joins the messages of this turn to chunks, once for all who are caught up; with signatures only where somebody asked for
-    /// them and there are some.
+    /// Joins the messages of this turn to chunks, once for all who are caught up.
     pub(crate) fn freshen(&mut self) {
         let from = self.fanned.max(self.replay.start());
-        let signed = self.has_verifiers && self.replay.has_signatures(from);
-        self.fresh = chunks(&self.replay, from, false);
-        self.fresh_signed = match signed {
-            true => chunks(&self.replay, from, true),
-            false => Vec::new(),
-        };
+        self.fresh = Fresh::of(&self.replay, from, self.asked);
         self.fanned = self.replay.end();
     }
 
@@ -73,18 +64,7 @@ impl Fan {
         View {
             replay: &self.replay,
             fresh: &self.fresh,
-            fresh_signed: &self.fresh_signed,
             committed,
         }
     }
-}
-
-/// All messages from `from` on, joined.
-fn chunks(replay: &ReplayBuffer, mut from: Seq, signatures: bool) -> Vec<Chunk> {
-    let mut all = Vec::new();
-    while let Some(chunk) = replay.chunk(from, MAX_COALESCE_BYTES, signatures) {
-        from = chunk.end;
-        all.push(chunk);
-    }
-    all
 }

@@ -9,6 +9,7 @@ pub(crate) mod dtls;
 pub(crate) mod early;
 pub(crate) mod edge_requests;
 pub(crate) mod fan;
+pub(crate) mod fresh;
 pub(crate) mod group_key;
 pub(crate) mod handshakes;
 pub(crate) mod keys;

@@ -8,7 +8,19 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::wire::cbor::Reader;
-use streamchain_protocol::wire::frame::RelayFrame;
+use streamchain_protocol::wire::frame::{RelayFrame, SignedGroup};
+
+/// How a subscriber is sent signed groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum GroupForm {
+    /// Their messages alone.
+    #[default]
+    Unsigned,
+    /// The signature, and behind it the messages one by one.
+    InParts,
+    /// As one frame where the group is here whole and fits in one data-channel message; in parts where not.
+    Whole,
+}
 
 /// A run of encoded frames as one data-channel message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +46,45 @@ impl EncodedMessage {
         self.message.len() + self.signature.as_ref().map_or(0, Bytes::len)
     }
 
-    /// What a subscriber is sent of it.
-    fn parts(&self, signatures: bool) -> impl Iterator<Item = &Bytes> {
-        let signature = self.signature.as_ref().filter(|_| signatures);
-        signature.into_iter().chain([&self.message])
+    /// The signature of the group that begins with it, for who is sent signatures.
+    fn signature(&self, form: GroupForm) -> Option<&Bytes> {
+        self.signature.as_ref().filter(|_| form != GroupForm::Unsigned)
+    }
+}
+
+/// What of the buffer goes out together or not at all.
+enum Piece<'a> {
+    /// A message, and the signature of the group that begins with it where it is sent.
+    Message(Option<&'a Bytes>, &'a Bytes),
+    /// A group of so many messages as one frame.
+    Group(Bytes, usize),
+}
+
+impl Piece<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Message(signature, message) => signature.map_or(0, Bytes::len) + message.len(),
+            Self::Group(frame, _) => frame.len(),
+        }
+    }
+
+    fn messages(&self) -> usize {
+        match self {
+            Self::Message(..) => 1,
+            Self::Group(_, messages) => *messages,
+        }
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        match self {
+            Self::Message(signature, message) => {
+                if let Some(signature) = signature {
+                    out.extend_from_slice(signature);
+                }
+                out.extend_from_slice(message);
+            }
+            Self::Group(frame, _) => out.extend_from_slice(frame),
+        }
     }
 }
 
@@ -163,44 +210,75 @@ impl ReplayBuffer {
             .any(|frame| frame.signature.is_some())
     }
 
-    /// The messages from `from` on, with or without signatures, as one data-channel message of at most `max` bytes or one
-    /// message; `None` when there are none or they are no longer here.
-    pub(crate) fn chunk(&self, from: Seq, max: usize, signatures: bool) -> Option<Chunk> {
-        let index = usize::try_from(from.0.checked_sub(self.start.0)?).ok()?;
-        let first = self.frames.get(index)?;
-        let length_of = |frame: &EncodedMessage| frame.parts(signatures).map(Bytes::len).sum::<usize>();
-        let mut length = length_of(first);
-        let mut count = 1;
-        while let Some(next) = self
-            .frames
-            .get(index + count)
-            .filter(|next| length + length_of(next) <= max)
+    /// The messages from `from` on in this form, as one data-channel message of at most `max` bytes or one message; `None` when
+    /// there are none or they are no longer here.
+    pub(crate) fn chunk(&self, from: Seq, max: usize, form: GroupForm) -> Option<Chunk> {
+        let mut index = usize::try_from(from.0.checked_sub(self.start.0)?).ok()?;
+        let first = self.piece(index, max, form)?;
+        let mut length = first.len();
+        index += first.messages();
+        let mut pieces = vec![first];
+        while let Some(next) = self.piece(index, max, form)
+            && length + next.len() <= max
         {
-            length += length_of(next);
-            count += 1;
+            length += next.len();
+            index += next.messages();
+            pieces.push(next);
         }
-        let bytes = match count {
-            1 if length == first.message.len() => first.message.clone(),
+        let bytes = match pieces.as_slice() {
+            [Piece::Message(None, only)] => (*only).clone(),
+            [Piece::Group(only, _)] => only.clone(),
             _ => {
                 let mut joined = BytesMut::with_capacity(length);
-                let frames = self.frames.iter().skip(index).take(count);
-                frames
-                    .flat_map(|frame| frame.parts(signatures))
-                    .for_each(|part| joined.extend_from_slice(part));
+                pieces.iter().for_each(|piece| piece.write(&mut joined));
                 joined.freeze()
             }
         };
         Some(Chunk {
             first: from,
-            end: Seq(from.0 + count as u64),
+            end: Seq(self.start.0 + index as u64),
             bytes,
         })
+    }
+
+    fn piece(&self, index: usize, max: usize, form: GroupForm) -> Option<Piece<'_>> {
+        let whole = match form {
+            GroupForm::Whole => self.group(index, max),
+            GroupForm::Unsigned | GroupForm::InParts => None,
+        };
+        match whole {
+            Some(group) => Some(group),
+            None => {
+                let frame = self.frames.get(index)?;
+                Some(Piece::Message(frame.signature(form), &frame.message))
+            }
+        }
+    }
+
+    /// The group that begins with this message as one frame of at most `max` bytes; `None` where no group begins, and where it is
+    /// larger or not here whole.
+    fn group(&self, index: usize, max: usize) -> Option<Piece<'_>> {
+        let signature = read_frame(self.frames.get(index)?.signature.as_ref()?)?;
+        let mut room = max;
+        // It ends at the first message too many: a large group is not read for each chunk.
+        let messages = self.frames.iter().skip(index).map_while(|frame| {
+            room = room.checked_sub(frame.message.len())?;
+            read_frame(&frame.message)
+        });
+        let RelayFrame::Signature { group, .. } = signature else {
+            return None;
+        };
+        let count = usize::from(group.count);
+        let joined = RelayFrame::SignedGroup(SignedGroup::join(&signature, messages.take(count))?);
+        let mut frame = Vec::with_capacity(max - room);
+        joined.write(&mut frame);
+        (frame.len() <= max).then(|| Piece::Group(frame.into(), count))
     }
 }
 
 /// A *message* or *signature* under another epoch.
 fn frame_under(another: Epoch, bytes: &[u8]) -> Option<Bytes> {
-    let mut frame = RelayFrame::read(&mut Reader::new(bytes)).ok()??;
+    let mut frame = read_frame(bytes)?;
     match &mut frame {
         RelayFrame::Message { epoch, .. } | RelayFrame::Signature { epoch, .. } => *epoch = another,
         _ => return None,
@@ -208,6 +286,10 @@ fn frame_under(another: Epoch, bytes: &[u8]) -> Option<Bytes> {
     let mut out = Vec::with_capacity(bytes.len() + size_of::<Epoch>());
     frame.write(&mut out);
     Some(out.into())
+}
+
+fn read_frame(bytes: &[u8]) -> Option<RelayFrame<'_>> {
+    RelayFrame::read(&mut Reader::new(bytes)).ok()?
 }
 
 #[cfg(test)]
@@ -226,24 +308,24 @@ mod tests {
     #[test]
     fn small_frames_share_a_chunk_and_a_large_one_is_alone() {
         let replay = replay(5, 100);
-        let chunk = replay.chunk(Seq(11), 250, false).unwrap();
+        let chunk = replay.chunk(Seq(11), 250, GroupForm::Unsigned).unwrap();
         assert_eq!(
             (chunk.first, chunk.end, chunk.bytes.len()),
             (Seq(11), Seq(13), 200)
         );
-        let alone = replay.chunk(Seq(14), 50, false).unwrap();
+        let alone = replay.chunk(Seq(14), 50, GroupForm::Unsigned).unwrap();
         assert_eq!(
             (alone.end, alone.bytes.len()),
             (Seq(15), 100),
             "a frame is never split"
         );
         assert_eq!(
-            replay.chunk(Seq(15), 250, false),
+            replay.chunk(Seq(15), 250, GroupForm::Unsigned),
             None,
             "nothing is newer than the newest"
         );
         assert_eq!(
-            replay.chunk(Seq(9), 250, false),
+            replay.chunk(Seq(9), 250, GroupForm::Unsigned),
             None,
             "nothing is older than the oldest"
         );
@@ -256,23 +338,27 @@ mod tests {
             let signature = (seq % 3 == 0).then(|| Bytes::from_static(b"S"));
             replay.push(Bytes::from(vec![b'0' + seq]), signature);
         }
-        let read = |from, max, signatures| {
-            let chunk = replay.chunk(Seq(from), max, signatures).unwrap();
+        let read = |from, max, form| {
+            let chunk = replay.chunk(Seq(from), max, form).unwrap();
             String::from_utf8(chunk.bytes.to_vec()).unwrap()
         };
-        assert_eq!(read(0, 99, true), "S012S345");
+        assert_eq!(read(0, 99, GroupForm::InParts), "S012S345");
         assert_eq!(
-            read(0, 99, false),
+            read(0, 99, GroupForm::Unsigned),
             "012345",
             "who did not ask gets what there was before"
         );
-        assert_eq!(read(1, 99, true), "12S345", "a group that is begun has none");
         assert_eq!(
-            read(0, 4, true),
+            read(1, 99, GroupForm::InParts),
+            "12S345",
+            "a group that is begun has none"
+        );
+        assert_eq!(
+            read(0, 4, GroupForm::InParts),
             "S012",
             "a signature is not parted from its message"
         );
-        assert_eq!(read(0, 0, true), "S0");
+        assert_eq!(read(0, 0, GroupForm::InParts), "S0");
         assert_eq!(replay.bytes(), 8, "signatures count to the bound");
         assert!(replay.has_signatures(Seq(3)) && !replay.has_signatures(Seq(4)));
     }

@@ -2,12 +2,13 @@
 //!
 //! What always holds, for each peer: `accepted` goes out before any `committed` that covers it; `committed(n)`
 //! goes out only when every message below `n` was sent to the peer or declared a `gap`; a notice goes out only
-//! behind the `committed` that covers it; a `signature` goes out right before the first message of its group, to a peer that
-//! asked for it and to no other. A peer that can't take more waits here alone. Nothing larger than the peer takes is
+//! behind the `committed` that covers it; a `signature` goes out right before the first message of its group or with the whole group,
+//! to a peer that asked for it and to no other. A peer that can't take more waits here alone. Nothing larger than the peer takes is
 //! ever written, so that nothing waits behind it: a message is declared a `gap`, and a notice goes without its payload. HTTP has both.
 
+use crate::core::fresh::Fresh;
 use crate::core::limits::{MAX_NOTICE_BYTES, MAX_NOTICES, MAX_PENDING_BYTES};
-use crate::core::replay_buffer::{Chunk, ReplayBuffer};
+use crate::core::replay_buffer::{Chunk, GroupForm, ReplayBuffer};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use streamchain_protocol::ids::Seq;
@@ -24,26 +25,17 @@ pub(crate) trait Sink {
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub replay: &'a ReplayBuffer,
-    /// Chunks of this turn's new messages, made once for all peers that are caught up.
-    pub fresh: &'a [Chunk],
-    /// The same for those who asked for signatures; empty where they are the same chunks.
-    pub fresh_signed: &'a [Chunk],
+    /// Chunks of this turn's new messages.
+    pub fresh: &'a Fresh,
     /// Every seq below it is committed.
     pub committed: Seq,
 }
 
 impl View<'_> {
-    fn chunk(&self, from: Seq, max: usize, signatures: bool) -> Option<Chunk> {
-        let fresh = match signatures && !self.fresh_signed.is_empty() {
-            true => self.fresh_signed,
-            false => self.fresh,
-        };
-        let shared = fresh
-            .iter()
-            .find(|chunk| chunk.first == from && chunk.bytes.len() <= max);
-        shared
-            .cloned()
-            .or_else(|| self.replay.chunk(from, max, signatures))
+    fn chunk(&self, from: Seq, max: usize, form: GroupForm) -> Option<Chunk> {
+        let mut fresh = self.fresh.chunks(form).iter();
+        let shared = fresh.find(|chunk| chunk.first == from && chunk.bytes.len() <= max);
+        shared.cloned().or_else(|| self.replay.chunk(from, max, form))
     }
 }
 
@@ -89,6 +81,8 @@ pub(crate) struct SendQueue {
     cursor: Option<Seq>,
     /// Whether the peer asked for signatures.
     signatures: bool,
+    /// Whether it takes a signed group as one frame.
+    takes_groups: bool,
     /// The message whose group's signature went out alone, since both together were too large.
     signed_at: Option<Seq>,
     /// The last `committed` that was sent; `None` before the peer's hello or subscribe.
@@ -112,6 +106,7 @@ impl Default for SendQueue {
             presence: None,
             cursor: None,
             signatures: false,
+            takes_groups: false,
             signed_at: None,
             committed_sent: None,
             blocked: false,
@@ -182,6 +177,20 @@ impl SendQueue {
         self.signatures = signatures;
         self.signed_at = None;
         self.committed_sent = Some(self.committed_sent.unwrap_or(Seq(0)).min(from));
+    }
+
+    /// The peer takes signed groups as one frame from now on, or does not.
+    pub(crate) fn set_takes_groups(&mut self, takes_groups: bool) {
+        self.takes_groups = takes_groups;
+    }
+
+    /// How the peer is sent signed groups.
+    pub(crate) fn group_form(&self) -> GroupForm {
+        match (self.signatures, self.takes_groups) {
+            (false, _) => GroupForm::Unsigned,
+            (true, false) => GroupForm::InParts,
+            (true, true) => GroupForm::Whole,
+        }
     }
 
     /// The stream has another epoch: the peer is sent nothing of it before it has subscribed again.
@@ -329,14 +338,14 @@ impl SendQueue {
     /// What the peer is sent next: messages, or, as a chunk of none, the signature that is too large to share a data-channel message
     /// with its group's first message.
     fn next_chunk(&self, view: &View<'_>, cursor: Seq) -> Option<Chunk> {
-        let joined = view.chunk(cursor, self.chunk_max, self.signatures)?;
+        let joined = view.chunk(cursor, self.chunk_max, self.group_form())?;
         if !self.signatures || joined.bytes.len() <= self.chunk_max {
             return Some(joined);
         }
         let Some(signature) = view.replay.signature(cursor) else {
             return Some(joined);
         };
-        let alone = view.replay.chunk(cursor, 0, false)?;
+        let alone = view.replay.chunk(cursor, 0, GroupForm::Unsigned)?;
         if alone.bytes.len() > self.message_max || self.signed_at == Some(cursor) {
             return Some(alone);
         }
@@ -349,7 +358,7 @@ impl SendQueue {
 
     /// The first message from `next` on that the peer takes.
     fn behind_large(&self, view: &View<'_>, mut next: Seq) -> Seq {
-        while let Some(chunk) = view.chunk(next, self.chunk_max, false)
+        while let Some(chunk) = view.chunk(next, self.chunk_max, GroupForm::Unsigned)
             && chunk.bytes.len() > self.message_max
         {
             next = chunk.end;

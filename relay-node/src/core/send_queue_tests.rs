@@ -5,6 +5,8 @@ use streamchain_protocol::signed::{GroupHeader, PublicKey, Signature};
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::{Address, B256};
 
+static NOTHING_FRESH: Fresh = Fresh::new();
+
 /// Takes messages while it has room for them.
 #[derive(Default)]
 struct Peer {
@@ -28,6 +30,7 @@ impl Sink for Peer {
                     RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
                     RelayFrame::Anchored(anchor) => format!("anchored {}", anchor.first),
                     RelayFrame::Signature { seq, group, .. } => format!("signature {seq}+{}", group.count),
+                    RelayFrame::SignedGroup(group) => format!("group {}+{}", group.seq, group.payloads.len()),
                     other => format!("{other:?}"),
                 });
         }
@@ -62,8 +65,7 @@ fn notice(end: u64, whole: Bytes) -> NoticeFrame {
 fn view(replay: &ReplayBuffer, committed: u64) -> View<'_> {
     View {
         replay,
-        fresh: &[],
-        fresh_signed: &[],
+        fresh: &NOTHING_FRESH,
         committed: Seq(committed),
     }
 }
@@ -267,10 +269,11 @@ fn groups(counts: &[u16], size: usize) -> ReplayBuffer {
     groups
 }
 
-fn sent_from(replay: &ReplayBuffer, from: u64, signatures: bool, message_max: usize) -> Vec<String> {
+fn sent_from(replay: &ReplayBuffer, from: u64, form: GroupForm, message_max: usize) -> Vec<String> {
     let (mut queue, mut peer) = (SendQueue::default(), peer(usize::MAX));
     queue.set_message_max(message_max);
-    queue.subscribe(Seq(from), signatures);
+    queue.set_takes_groups(form == GroupForm::Whole);
+    queue.subscribe(Seq(from), form != GroupForm::Unsigned);
     queue.pump(&view(replay, 0), &mut peer);
     peer.got
 }
@@ -285,14 +288,14 @@ fn a_signature_comes_right_before_its_group() {
         "signature 2+1",
         "message 2",
     ];
-    assert_eq!(sent_from(&replay, 0, true, 65_536), expected);
+    assert_eq!(sent_from(&replay, 0, GroupForm::InParts, 65_536), expected);
     assert_eq!(
-        sent_from(&replay, 1, true, 65_536),
+        sent_from(&replay, 1, GroupForm::InParts, 65_536),
         expected[2..],
         "there is none for a part of a group"
     );
     let unasked = ["message 0", "message 1", "message 2"];
-    assert_eq!(sent_from(&replay, 0, false, 65_536), unasked);
+    assert_eq!(sent_from(&replay, 0, GroupForm::Unsigned, 65_536), unasked);
 }
 
 #[test]
@@ -300,10 +303,10 @@ fn a_signature_too_large_to_share_goes_out_once_alone() {
     // The peer takes a message of 1,024 bytes, but not with a signature.
     let replay = groups(&[1, 1], 950);
     let expected = ["signature 0+1", "message 0", "signature 1+1", "message 1"];
-    assert_eq!(sent_from(&replay, 0, true, 1_024), expected);
+    assert_eq!(sent_from(&replay, 0, GroupForm::InParts, 1_024), expected);
     let too_large = groups(&[1], 2_000);
     assert_eq!(
-        sent_from(&too_large, 0, true, 1_024),
+        sent_from(&too_large, 0, GroupForm::InParts, 1_024),
         ["gap 0..1"],
         "a signature without its message is not sent"
     );
@@ -317,4 +320,79 @@ fn a_signature_too_large_to_share_goes_out_once_alone() {
     }
     queue.pump(&view(&replay, 0), &mut narrow);
     assert_eq!(narrow.got, expected[..3], "no room in between repeats nothing");
+}
+
+#[test]
+fn a_group_is_one_frame_to_who_takes_it_so() {
+    let replay = groups(&[2, 1], 100);
+    let whole = |from, message_max| sent_from(&replay, from, GroupForm::Whole, message_max);
+    assert_eq!(whole(0, 65_536), ["group 0+2", "group 2+1"]);
+    assert_eq!(
+        whole(1, 65_536),
+        ["message 1", "group 2+1"],
+        "a group that is begun comes without its signature"
+    );
+    let (mut queue, mut peer) = (SendQueue::default(), peer(usize::MAX));
+    queue.set_takes_groups(true);
+    queue.subscribe(Seq(0), false);
+    queue.pump(&view(&replay, 0), &mut peer);
+    assert_eq!(
+        peer.got,
+        ["message 0", "message 1", "message 2"],
+        "who did not ask gets no signature"
+    );
+}
+
+#[test]
+fn a_group_too_large_for_a_message_comes_in_parts() {
+    let replay = groups(&[10, 2], 100);
+    let parts = sent_from(&replay, 0, GroupForm::InParts, 1_024);
+    let whole = sent_from(&replay, 0, GroupForm::Whole, 1_024);
+    assert_eq!(
+        whole[..9],
+        parts[..9],
+        "800 bytes of payloads, and as much around them"
+    );
+    assert_eq!(whole[11..], ["group 10+2"]);
+    assert_eq!(sent_from(&replay, 0, GroupForm::Whole, 65_536).len(), 2);
+    let most = groups(&[256], 256);
+    let parts = sent_from(&most, 0, GroupForm::InParts, 262_144);
+    assert_eq!(sent_from(&most, 0, GroupForm::Whole, 262_144), parts);
+}
+
+#[test]
+fn a_group_that_is_not_whole_yet_comes_in_parts() {
+    let all = groups(&[3, 2], 100);
+    let mut replay = ReplayBuffer::new(Seq(0), usize::MAX);
+    let (mut queue, mut peer) = (SendQueue::default(), peer(usize::MAX));
+    queue.set_takes_groups(true);
+    queue.subscribe(Seq(0), true);
+    for frame in all.run(Seq(0), usize::MAX, usize::MAX).into_iter().take(4) {
+        replay.push(frame.message, frame.signature);
+        queue.pump(&view(&replay, 0), &mut peer);
+    }
+    let expected = [
+        "signature 0+3",
+        "message 0",
+        "message 1",
+        "message 2",
+        "signature 3+2",
+        "message 3",
+    ];
+    assert_eq!(peer.got, expected);
+}
+
+#[test]
+fn a_whole_group_waits_for_room_whole() {
+    let replay = groups(&[2, 2], 400);
+    let (mut queue, mut narrow) = (SendQueue::default(), peer(0));
+    queue.set_message_max(1_100);
+    queue.set_takes_groups(true);
+    queue.subscribe(Seq(0), true);
+    for expected in [&[][..], &["group 0+2"], &["group 0+2", "group 2+2"]] {
+        queue.pump(&view(&replay, 0), &mut narrow);
+        queue.unblock();
+        assert_eq!(narrow.got, expected);
+        narrow.room = 1;
+    }
 }

@@ -46,6 +46,14 @@ pub fn as_text(message: &[u8]) -> Vec<String> {
                 format!("accepted {producer_seq}{group} {place}")
             }
             RelayFrame::Signature { seq, group, .. } => format!("signature {seq}+{}", group.count),
+            RelayFrame::SignedGroup(group) => {
+                let texts: Vec<_> = group
+                    .payloads
+                    .iter()
+                    .map(|text| String::from_utf8_lossy(text))
+                    .collect();
+                format!("group {}+{} {}", group.seq, group.header.count, texts.join(" "))
+            }
             RelayFrame::Committed { committed } => format!("committed {committed}"),
             RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
             RelayFrame::Error {

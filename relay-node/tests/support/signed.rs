@@ -8,7 +8,7 @@ use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::signed::{GroupHeader, PublicKey};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Record;
-use streamchain_protocol::wire::frame::ClientFrame;
+use streamchain_protocol::wire::frame::{Abilities, ClientFrame};
 
 /// An author who signs, and the producer of its messages.
 #[derive(Clone)]
@@ -91,6 +91,15 @@ impl Net {
             producer: ProducerId([producer; 16]),
             key: Some(key),
         });
+    }
+
+    /// Says that the client takes groups as one frame, or not.
+    pub fn takes_groups(&mut self, who: Who, takes_groups: bool) {
+        let abilities = match takes_groups {
+            true => Abilities::TAKES_GROUPS,
+            false => Abilities::default(),
+        };
+        self.clients[who].send(&ClientFrame::Abilities(abilities));
     }
 
     pub fn subscribe_signed(&mut self, who: Who, from: u64) {

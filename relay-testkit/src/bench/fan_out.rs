@@ -1,5 +1,6 @@
 //! Deliveries to many subscribers.
 
+use super::kind::Kind;
 use super::load::{Load, Member};
 use super::relay::BenchRelay;
 use anyhow::{Result, ensure};
@@ -30,17 +31,6 @@ const WINDOW: u64 = 512;
 /// Groups that are signed before the clock runs: more than go through.
 const SIGNED_AHEAD: usize = 5_000;
 
-/// What is delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Messages that nobody signed.
-    Unsigned,
-    /// Signed groups, to subscribers who ask for signatures.
-    Signed,
-    /// Signed groups, to subscribers who do not ask.
-    SignedUnasked,
-}
-
 /// As many messages as go through to this many subscribers, so many in a turn of the publisher; if they are signed, each turn is a group.
 pub(super) async fn deliveries(
     subscribers: usize,
@@ -51,7 +41,7 @@ pub(super) async fn deliveries(
     let relay = BenchRelay::start().await?;
     let connecting = Instant::now();
     let mut load = Load::new(&relay);
-    load.ask_for_signatures(kind == Kind::Signed);
+    load.ask_for(kind);
     load.join(subscribers, CONNECT_TIMEOUT).await?;
     let connected = connecting.elapsed();
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
@@ -112,7 +102,7 @@ pub(super) async fn publish_until(
         if ahead < WINDOW && publisher.unsent() < 64 {
             match kind {
                 Kind::Unsigned => (0..turn).for_each(|_| publisher.publish(payload)),
-                Kind::Signed | Kind::SignedUnasked => publisher.publish_signed(turn)?,
+                Kind::Signed | Kind::SignedInParts | Kind::SignedUnasked => publisher.publish_signed(turn)?,
             }
             publisher.run_once().await?;
         } else {

@@ -2,8 +2,9 @@
 
 use super::TURN;
 use super::delay::Delay;
-use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until, reach_all, wait_until};
+use super::fan_out::{CONNECT_TIMEOUT, publish_until, reach_all, wait_until};
 use super::invitations::Invitations;
+use super::kind::Kind;
 use super::load::{Load, Member, quantiles};
 use super::process::RelayProcess;
 use crate::loopback_edge::LoopbackEdge;

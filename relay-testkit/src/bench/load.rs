@@ -1,6 +1,7 @@
 //! The clients: subscribers in a thread of their own, and one publisher in the caller's.
 
 use super::invitations::Invitations;
+use super::kind::Kind;
 use crate::client::{Client, Invitation};
 use crate::signing::{GroupSigner, SignedFrame, SigningKey};
 use anyhow::{Context, Result, bail};
@@ -223,13 +224,14 @@ impl Member {
 
     async fn subscribe_forever(
         mut self,
-        signatures: bool,
+        kind: Kind,
         got: Arc<Got>,
         delays: Arc<Mutex<Vec<u64>>>,
     ) -> Result<()> {
+        self.client.send(&ClientFrame::Abilities(kind.abilities()));
         self.client.send(&ClientFrame::Subscribe {
             from: Some(Seq(0)),
-            signatures,
+            signatures: kind.asks(),
         });
         loop {
             self.run_once().await?;
@@ -249,16 +251,10 @@ fn take(message: &[u8], got: &Got, delays: &Mutex<Vec<u64>>) -> Result<()> {
     let mut reader = Reader::new(message);
     while !reader.is_at_end() {
         match RelayFrame::read(&mut reader)? {
-            Some(RelayFrame::Message { seq, payload, .. }) => {
-                if got.next.swap(seq.0 + 1, Ordering::Relaxed) > seq.0 {
-                    bail!("message {seq} came twice or out of order");
-                }
-                got.messages.fetch_add(1, Ordering::Relaxed);
-                let sent = payload.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
-                if let (Some(sent), Ok(mut delays)) = (sent, delays.lock())
-                    && delays.len() < 100_000
-                {
-                    delays.push(unix_micros().saturating_sub(sent));
+            Some(RelayFrame::Message { seq, payload, .. }) => take_message(seq, payload, got, delays)?,
+            Some(RelayFrame::SignedGroup(group)) => {
+                for (seq, payload) in (group.seq.0..).zip(&group.payloads) {
+                    take_message(Seq(seq), payload, got, delays)?;
                 }
             }
             Some(RelayFrame::Gap { from, to }) => {
@@ -271,6 +267,20 @@ fn take(message: &[u8], got: &Got, delays: &Mutex<Vec<u64>>) -> Result<()> {
     Ok(())
 }
 
+fn take_message(seq: Seq, payload: &[u8], got: &Got, delays: &Mutex<Vec<u64>>) -> Result<()> {
+    if got.next.swap(seq.0 + 1, Ordering::Relaxed) > seq.0 {
+        bail!("message {seq} came twice or out of order");
+    }
+    got.messages.fetch_add(1, Ordering::Relaxed);
+    let sent = payload.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+    if let (Some(sent), Ok(mut delays)) = (sent, delays.lock())
+        && delays.len() < 100_000
+    {
+        delays.push(unix_micros().saturating_sub(sent));
+    }
+    Ok(())
+}
+
 /// What a subscriber begins with.
 type Invited = (Identity, Invitation, std::net::UdpSocket, Arc<Got>);
 
@@ -279,8 +289,8 @@ pub(super) struct Load<'a> {
     relay: &'a Invitations,
     got: Vec<Arc<Got>>,
     delays: Arc<Mutex<Vec<u64>>>,
-    /// Whether those who join ask for signatures.
-    signatures: bool,
+    /// What those who join ask for.
+    kind: Kind,
     /// The subscribers' threads run as long as these are held.
     keep: Vec<tokio::sync::mpsc::UnboundedSender<Invited>>,
 }
@@ -292,14 +302,14 @@ impl<'a> Load<'a> {
             relay,
             got: vec![],
             delays: Arc::default(),
-            signatures: false,
+            kind: Kind::Unsigned,
             keep: vec![],
         }
     }
 
-    /// Those who join from now on ask for signatures, or not.
-    pub(super) fn ask_for_signatures(&mut self, signatures: bool) {
-        self.signatures = signatures;
+    /// Those who join from now on ask for what is delivered in this kind of run.
+    pub(super) fn ask_for(&mut self, kind: Kind) {
+        self.kind = kind;
     }
 
     /// Adds subscribers and waits until they are connected.
@@ -315,7 +325,7 @@ impl<'a> Load<'a> {
         before: impl Fn(&Invitations, u64),
     ) -> Result<()> {
         let (start, mut invited) = tokio::sync::mpsc::unbounded_channel::<Invited>();
-        let (delays, signatures) = (self.delays.clone(), self.signatures);
+        let (delays, kind) = (self.delays.clone(), self.kind);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -330,7 +340,7 @@ impl<'a> Load<'a> {
                             let socket = UdpSocket::from_std(socket)?;
                             Member::new(&identity, &invitation, socket)
                                 .await?
-                                .subscribe_forever(signatures, got, delays)
+                                .subscribe_forever(kind, got, delays)
                                 .await
                         });
                     }

@@ -4,8 +4,9 @@
 //! threads in place of QUIC.
 
 use super::TURN;
-use super::fan_out::{CONNECT_TIMEOUT, Kind, publish_until, reach_all};
+use super::fan_out::{CONNECT_TIMEOUT, publish_until, reach_all};
 use super::invitations::Invitations;
+use super::kind::Kind;
 use super::load::{Load, Member, quantiles};
 use super::process::resident_bytes;
 use super::relay::BenchRelay;

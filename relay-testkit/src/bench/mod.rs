@@ -9,6 +9,7 @@ mod delay;
 mod fan_out;
 pub mod flood;
 mod invitations;
+mod kind;
 pub mod links;
 mod load;
 pub mod mesh;
@@ -17,7 +18,8 @@ mod relay;
 mod signed;
 
 use anyhow::Result;
-use fan_out::{CONNECT_TIMEOUT, Kind, deliveries};
+use fan_out::{CONNECT_TIMEOUT, deliveries};
+use kind::Kind;
 use load::{Load, quantiles};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

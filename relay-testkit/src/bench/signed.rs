@@ -1,6 +1,7 @@
 //! What signatures cost the relay and the line: the same messages, in groups and without.
 
-use super::fan_out::{BenchArgs, CONNECT_TIMEOUT, Kind, deliveries};
+use super::fan_out::{BenchArgs, CONNECT_TIMEOUT, deliveries};
+use super::kind::Kind;
 use super::load::Member;
 use super::relay::BenchRelay;
 use crate::signing::{GroupSigner, SigningKey};
@@ -8,9 +9,10 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq, StreamId};
+use streamchain_protocol::limits::MAX_COALESCE_BYTES;
 use streamchain_protocol::signed::GroupHeader;
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
+use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame, SignedGroup};
 use streamchain_protocol::wire::{Record, encode_records};
 use streamchain_protocol::{Address, B256};
 
@@ -43,8 +45,9 @@ pub(super) async fn signed(args: &BenchArgs) -> Result<Value> {
     for _ in 0..ROUNDS {
         let of = async |kind| deliveries(SUBSCRIBERS, args, FAN_OUT_GROUP, kind).await;
         let (unsigned, signed) = (of(Kind::Unsigned).await?, of(Kind::Signed).await?);
-        let unasked = of(Kind::SignedUnasked).await?;
-        rounds.push(json!({ "unsigned": unsigned, "signed": signed, "unasked": unasked }));
+        let (in_parts, unasked) = (of(Kind::SignedInParts).await?, of(Kind::SignedUnasked).await?);
+        rounds
+            .push(json!({ "unsigned": unsigned, "signed": signed, "inParts": in_parts, "unasked": unasked }));
     }
     Ok(json!({ "bytes": bytes, "checks": checks, "messagesInGroup": FAN_OUT_GROUP, "rounds": rounds }))
 }
@@ -142,28 +145,29 @@ fn delivered_bytes(
     author: Address,
     producer: ProducerId,
     payloads: &[&[u8]],
-    group: GroupHeader,
+    header: GroupHeader,
 ) -> (usize, usize) {
-    let mut frames = Vec::new();
-    for (seq, payload) in (1_000..).zip(payloads) {
-        let (epoch, seq, time) = (Epoch(1), Seq(seq), UnixMs(1_700_000_000_000));
-        RelayFrame::Message {
-            epoch,
-            seq,
-            time,
-            author,
-            payload,
-        }
-        .write(&mut frames);
-    }
-    let plain = frames.len();
-    RelayFrame::Signature {
+    let group = SignedGroup {
         epoch: Epoch(1),
         seq: Seq(1_000),
+        time: UnixMs(1_700_000_000_000),
+        author,
         producer,
         producer_seq: 1_000,
-        group,
-    }
-    .write(&mut frames);
-    (plain, frames.len())
+        header,
+        payloads: payloads.to_vec(),
+    };
+    let bytes = |frames: &mut dyn Iterator<Item = RelayFrame<'_>>| {
+        let mut out = Vec::new();
+        frames.for_each(|frame| frame.write(&mut out));
+        out.len()
+    };
+    let plain = bytes(&mut group.messages());
+    let in_parts = plain + bytes(&mut [group.signature()].into_iter());
+    let whole = bytes(&mut [RelayFrame::SignedGroup(group)].into_iter());
+    let delivered = match whole <= MAX_COALESCE_BYTES {
+        true => whole,
+        false => in_parts,
+    };
+    (plain, delivered)
 }

@@ -5,7 +5,7 @@ import { streamId } from "../../src/lib/chain/merkle.ts";
 import type { Platform } from "../../src/lib/platform.ts";
 import { type Bytes, concat, fromHex, type Hex, toHex } from "../../src/lib/wire/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
-import type { ClientFrame, GroupFrame } from "../../src/lib/wire/frames.ts";
+import { Ability, type ClientFrame, type GroupFrame } from "../../src/lib/wire/frames.ts";
 import { ByHttp } from "./by-http.ts";
 import { type Accepted, ANSWER, answerOffer, guest, problem } from "./edge-parts.ts";
 import { Listing } from "./listing.ts";
@@ -26,6 +26,8 @@ class RelaySession {
   author: Uint8Array = AUTHOR;
   subscribed = false;
   wantsSignatures = false;
+  /** The seq that the relay sends from. */
+  from = 0;
   /** The producer's id and the key of the hello. */
   id: Uint8Array = new Uint8Array();
   key: Uint8Array | undefined;
@@ -106,6 +108,8 @@ export class World {
   open: Accepted[] = [];
   anchored = 0;
   final = 0;
+  /** Whether the relay sends signed groups as one frame; relays before that send the signature and the messages. */
+  wholeGroups = true;
   edgeAnswers = true;
   relayAnswers = true;
   /** The browser finds candidates without asking any server. */
@@ -199,18 +203,29 @@ export class World {
     const all = [...this.stored, ...this.open];
     const start = from ?? all.length;
     const kept = Math.max(start, all.length - this.memory);
+    session.from = kept;
     if (kept > start) session.send([22, start, kept]);
     for (let seq = kept; seq < all.length; seq++) this.sendTo(session, seq);
   }
 
-  /** Sends a message to a subscriber, behind the signature of its group if it is the first one there. */
+  /**
+   * Sends a message to a subscriber, behind the signature of its group if it is the first one there, or with its group whole
+   * where the client takes it so.
+   */
   sendTo(session: RelaySession, seq: number): void {
-    const message = [...this.stored, ...this.open][seq] as Accepted;
-    const { signed } = message;
-    if (session.wantsSignatures && signed !== undefined && signed.index === 0) {
-      const { count, id, first, previous, key, signature } = signed;
-      session.send([25, this.epoch, seq, count, id, first, previous, key, signature]);
+    const all = [...this.stored, ...this.open];
+    const { signed, time, author } = all[seq] as Accepted;
+    if (!session.wantsSignatures || signed === undefined) {
+      session.send(this.frame(seq));
+      return;
     }
+    const { index, count, id, first, previous, key, signature } = signed;
+    if (this.wholeGroups && (session.abilities & Ability.takesGroups) !== 0 && seq - index >= session.from) {
+      const payloads = all.slice(seq, seq + count).map(({ payload }) => payload);
+      if (index === 0) session.send([27, this.epoch, seq, time, author, id, first, previous, key, signature, payloads]);
+      return;
+    }
+    if (index === 0) session.send([25, this.epoch, seq, count, id, first, previous, key, signature]);
     session.send(this.frame(seq));
   }
 

@@ -8,7 +8,7 @@ use crate::core::pacer::Pacer;
 use std::sync::Arc;
 use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::wire::cbor::Reader;
-use streamchain_protocol::wire::frame::{ChannelLimits, ErrorCode, RelayFrame};
+use streamchain_protocol::wire::frame::{ChannelLimits, ErrorCode, RelayFrame, SignedGroup};
 
 /// How a session ends because of a frame.
 type Ends = Option<Failure>;
@@ -72,6 +72,7 @@ impl StreamClient {
                     header,
                 }));
             }
+            RelayFrame::SignedGroup(group) => return self.signed_group(&group, now_ms, bits),
             RelayFrame::Accepted {
                 producer_seq,
                 seq,
@@ -151,6 +152,18 @@ impl StreamClient {
             feed.message(message);
         }
         None
+    }
+
+    /// Takes a group as its signature and its messages.
+    fn signed_group(&mut self, group: &SignedGroup<'_>, now_ms: u64, bits: u64) -> Result<Ends, Fatal> {
+        self.frame(group.signature(), now_ms, bits)?;
+        for message in group.messages() {
+            let ends = self.frame(message, now_ms, bits)?;
+            if ends.is_some() {
+                return Ok(ends);
+            }
+        }
+        Ok(None)
     }
 
     fn error(

@@ -69,7 +69,10 @@ fn run(seed: u64, messages: u64, faults: Faults, publisher: &ClientOptions) {
     let publishing = world.join(publisher);
     let readers = [
         world.join(&reader(Guarantee::Stored)),
-        world.join(&reader(Guarantee::Live)),
+        world.join(&ClientOptions {
+            signatures: true,
+            ..reader(Guarantee::Live)
+        }),
         world.join(&ClientOptions {
             producer: Some(ProducerId([0xCD; 16])),
             ..reader(Guarantee::Live)
@@ -107,6 +110,7 @@ fn run(seed: u64, messages: u64, faults: Faults, publisher: &ClientOptions) {
             expected,
             "reader {reader} gets each once, in order"
         );
+        assert!(world.read_signed(reader) <= published as usize);
     }
 }
 
@@ -193,6 +197,29 @@ fn without_faults_nothing_is_sent_twice() {
     }
     assert_eq!(world.log().len(), 50);
     assert_eq!(world.publishes_received(), 50);
+}
+
+#[test]
+fn who_asks_gets_each_group_with_its_signature() {
+    let mut world = World::new(5, Faults::default());
+    let publishing = world.join(&signer(KeptChain::default()));
+    let asking = [Guarantee::Live, Guarantee::Stored].map(|guarantee| ClientOptions {
+        signatures: true,
+        ..reader(guarantee)
+    });
+    let readers = asking.map(|options| world.join(&options));
+    let unasked = world.join(&reader(Guarantee::Live));
+    for number in 0..300_u64 {
+        world.publish(publishing, &number.to_be_bytes());
+        (0..world.below(3)).for_each(|_| world.step());
+    }
+    (0..500).for_each(|_| world.step());
+    let expected: Vec<u64> = (0..300).collect();
+    for reader in readers {
+        assert_eq!(world.read(reader), expected);
+        assert_eq!(world.read_signed(reader), expected.len());
+    }
+    assert_eq!((world.read(unasked), world.read_signed(unasked)), (expected, 0));
 }
 
 #[test]

@@ -53,6 +53,10 @@ struct Session {
     next: Option<u64>,
     committed_sent: u64,
     refused_from: Option<u64>,
+    /// Whether it asked for signatures.
+    signatures: bool,
+    /// Whether it takes groups as one frame.
+    takes_groups: bool,
 }
 
 struct Actor {
@@ -60,7 +64,7 @@ struct Actor {
     session: Option<Session>,
     inputs: VecDeque<(u64, Answered)>,
     following: Option<u64>,
-    received: Vec<(u64, u64)>,
+    received: Vec<Message>,
     stored: Vec<u64>,
     /// What the client's shell has kept on its disk.
     disk: KeptChain,
@@ -157,9 +161,9 @@ impl World {
             received
                 .iter()
                 .enumerate()
-                .all(|(index, (seq, _))| index as u64 == *seq)
+                .all(|(index, message)| index as u64 == message.seq.0)
         );
-        received.iter().map(|(_, value)| *value).collect()
+        received.iter().map(|message| number(&message.payload)).collect()
     }
 
     pub(super) fn stored_events(&self, who: usize) -> Vec<u64> {
@@ -331,7 +335,7 @@ impl World {
         while let Some(event) = self.actors[who].client.poll_event() {
             let actor = &mut self.actors[who];
             match event {
-                Event::Message(message) => actor.received.push((message.seq.0, number(&message.payload))),
+                Event::Message(message) => actor.received.push(message),
                 Event::Retracted(from) => actor.received.truncate(from.0 as usize),
                 Event::Stored(stored) => actor.stored.push(stored.producer_seq),
                 _ => {}

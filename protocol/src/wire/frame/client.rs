@@ -65,6 +65,8 @@ impl Abilities {
     pub const WANTS_PRESENCE: Self = Self { bits: 2 };
     /// The client's author may be listed among those who are at the stream.
     pub const MAY_BE_LISTED: Self = Self { bits: 4 };
+    /// The client takes a signed group as one frame, where it asked for signatures.
+    pub const TAKES_GROUPS: Self = Self { bits: 8 };
 
     /// Returns the abilities that these bits say.
     pub const fn from_bits(bits: u64) -> Self {

@@ -34,3 +34,5 @@ pub(crate) const CHAIN_STATE: u64 = 24;
 pub(crate) const SIGNATURE: u64 = 25;
 /// relay → client: who is at the stream now.
 pub(crate) const PRESENCE: u64 = 26;
+/// relay → client: a signed group of messages, whole.
+pub(crate) const SIGNED_GROUP: u64 = 27;

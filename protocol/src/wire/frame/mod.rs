@@ -6,14 +6,17 @@
 mod channel_limits;
 mod client;
 mod error_code;
+mod group_parts;
 mod items;
 pub mod kind;
 mod relay;
+mod signed_group;
 
 pub use channel_limits::ChannelLimits;
 pub use client::{Abilities, ClientFrame};
 pub use error_code::ErrorCode;
 pub use relay::RelayFrame;
+pub use signed_group::SignedGroup;
 
 /// The data channel's label.
 pub const CHANNEL_LABEL: &str = "streamchain";

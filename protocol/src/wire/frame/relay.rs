@@ -4,9 +4,10 @@ use super::channel_limits::{ChannelLimits, read_limits, write_limits};
 use super::error_code::ErrorCode;
 use super::items::{need, read_head, skip};
 use super::kind;
+use super::signed_group::{self, SignedGroup, group_count, read_signed};
 use crate::ids::{Epoch, ProducerId, Seq};
 use crate::proof::{AnchorRef, AnchorState};
-use crate::signed::{GroupHeader, MAX_GROUP_MESSAGES, PublicKey, Signature};
+use crate::signed::GroupHeader;
 use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
 use crate::wire::{Omitted, Presence};
@@ -89,6 +90,8 @@ pub enum RelayFrame<'a> {
         /// How many messages there are, and who signed them.
         group: GroupHeader,
     },
+    /// A signed group whole, in place of its signature and its messages.
+    SignedGroup(SignedGroup<'a>),
     /// `[24, block, log_index, tx, state]`: what [`RelayFrame::Chain`] said before is final, or taken back.
     ChainState {
         /// The block's number.
@@ -135,6 +138,7 @@ impl<'a> RelayFrame<'a> {
         let mut w = Writer::new(out);
         match *self {
             Self::Presence(ref presence) => write_presence(&mut w, presence),
+            Self::SignedGroup(ref group) => group.write(&mut w),
             Self::Welcome {
                 epoch,
                 head,
@@ -265,6 +269,7 @@ impl<'a> RelayFrame<'a> {
                 count: None,
             },
             kind::SIGNATURE => read_signature(r)?,
+            kind::SIGNED_GROUP => Self::SignedGroup(SignedGroup::read(r)?),
             kind::COMMITTED => Self::Committed {
                 committed: Seq(r.uint("committed")?),
             },
@@ -318,6 +323,7 @@ fn relay_items(kind: u64) -> Option<u64> {
         kind::ANCHORED | kind::CHAIN => 7,
         kind::CHAIN_STATE => 5,
         kind::SIGNATURE => 9,
+        kind::SIGNED_GROUP => signed_group::ITEMS,
         _ => return None,
     })
 }
@@ -334,12 +340,12 @@ fn write_signature<'w, 'a>(
     w.bytes(group.key.as_bytes()).bytes(&group.signature.0)
 }
 
-/// Writes an answer to a publication. That to a message of no group has one item less.
 fn write_presence<'w, 'a>(w: &'w mut Writer<'a>, presence: &Presence) -> &'w mut Writer<'a> {
     w.array(1 + presence.items()).uint(kind::PRESENCE);
     presence.write(w)
 }
 
+/// Writes an answer to a publication. That to a message of no group has one item less.
 fn write_accepted<'w, 'a>(
     w: &'w mut Writer<'a>,
     producer_seq: u64,
@@ -356,23 +362,10 @@ fn write_accepted<'w, 'a>(
 
 fn read_signature<'a>(r: &mut Reader<'a>) -> Result<RelayFrame<'a>, CborError> {
     let (epoch, seq) = (Epoch(r.uint("epoch")?), Seq(r.uint("seq")?));
-    let given = r.uint("count")?;
-    let count = u16::try_from(given)
-        .ok()
-        .filter(|count| (1..=MAX_GROUP_MESSAGES).contains(&usize::from(*count)))
-        .ok_or(CborError::Length {
-            field: "count",
-            given,
-            expected: "1 to 256",
-        })?;
+    let count = group_count(r.uint("count")?, "count")?;
     let producer = ProducerId(r.fixed("producer")?);
     let producer_seq = r.uint("producer_seq")?;
-    let previous = B256::from(r.fixed::<32>("previous")?);
-    let key = PublicKey::from_bytes(r.fixed("key")?).map_err(|_| CborError::Item {
-        field: "key",
-        reason: "not a compressed point",
-    })?;
-    let signature = Signature(r.fixed("signature")?);
+    let (previous, key, signature) = read_signed(r)?;
     Ok(RelayFrame::Signature {
         epoch,
         seq,

@@ -189,9 +189,9 @@ impl Following {
         };
         match change {
             Change::First | Change::Epoch => {
-                let has_verifiers = self.fan.has_verifiers;
+                let asked = self.fan.asked;
                 self.fan = Fan::new(start, self.max_replay_bytes);
-                self.fan.has_verifiers = has_verifiers;
+                self.fan.asked = asked;
                 self.committed = standing.committed;
                 self.publishers.clear();
                 (self.unanswered, self.unanswered_bytes) = (0, 0);

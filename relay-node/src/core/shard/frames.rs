@@ -327,9 +327,9 @@ impl Shard {
         match stream.and_then(|stream| stream.role.fan_mut()) {
             Some((fan, _)) => {
                 let Wanted { from, signatures } = wanted;
-                fan.has_verifiers |= signatures;
                 let from = from.unwrap_or(fan.replay.end());
                 session.send_queue.subscribe(from, signatures);
+                fan.asked.add(session.send_queue.group_form());
                 self.touch_presence(id);
             }
             None => session.wanted = Some(wanted),

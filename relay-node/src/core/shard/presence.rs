@@ -29,15 +29,23 @@ impl Shard {
         }
     }
 
-    /// A client says what it can do, and whether it wants to know who is there and may be listed itself.
+    /// A client says what it can do, and whether it wants to know who is there and may be listed itself. What it subscribed to
+    /// goes on in the form that it takes now.
     pub(super) fn take_abilities(&mut self, key: SessionKey, abilities: Abilities) {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
         session.takes_second_welcome = abilities.has(Abilities::SECOND_WELCOME);
+        session
+            .send_queue
+            .set_takes_groups(abilities.has(Abilities::TAKES_GROUPS));
         session.wants_presence = abilities.has(Abilities::WANTS_PRESENCE);
         session.may_be_listed = abilities.has(Abilities::MAY_BE_LISTED);
-        let id = session.stream();
+        let (id, form) = (session.stream(), session.send_queue.group_form());
+        let stream = self.streams.get_mut(&id);
+        if let Some((fan, _)) = stream.and_then(|stream| stream.role.fan_mut()) {
+            fan.asked.add(form);
+        }
         self.touch_presence(id);
     }
 

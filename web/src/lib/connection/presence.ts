@@ -32,8 +32,8 @@ export class PresenceState {
 
   /** Bits of the `abilities` frame. */
   get abilities(): number {
-    const { secondWelcome, wantsPresence, seen } = Ability;
-    return secondWelcome | (this.#isWanted ? wantsPresence : 0) | (this.#isSeen ? seen : 0);
+    const { secondWelcome, wantsPresence, seen, takesGroups } = Ability;
+    return secondWelcome | takesGroups | (this.#isWanted ? wantsPresence : 0) | (this.#isSeen ? seen : 0);
   }
 
   /** Whether the author may be listed from now on; returns whether that is another wish than before. */

@@ -50,6 +50,8 @@ export const Ability = {
   wantsPresence: 2,
   /** The author of this session may be listed in these reports. */
   seen: 4,
+  /** A signed group comes as one frame, where signatures are asked for. */
+  takesGroups: 8,
 } as const;
 
 /** A signed group of messages, whose numbers begin with `producerSeq`. */
@@ -245,9 +247,11 @@ class Fields {
     return this.#payload(this.#next());
   }
 
+  /** The payloads of a group. */
   payloads(): Uint8Array[] {
     const value = this.#next();
-    if (!Array.isArray(value) || value.length === 0) throw this.#wrong("a list of payloads");
+    const isGroup = Array.isArray(value) && value.length >= 1 && value.length <= MAX_GROUP_MESSAGES;
+    if (!isGroup) throw this.#wrong(`a list of 1 to ${MAX_GROUP_MESSAGES} payloads`);
     return value.map((payload) => this.#payload(payload));
   }
 
@@ -321,7 +325,7 @@ class Fields {
 /** How many items a chain frame with an omitted payload has. */
 const CHAIN_WITH_OMITTED = 9;
 
-const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
+const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame | RelayFrame[]> = {
   16: (values) => {
     const f = new Fields("welcome", values, 6);
     return {
@@ -399,9 +403,21 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
     const [readers, publishers] = [f.uint(), f.uint()];
     return { kind: "presence", readers, publishers, authors: f.optionalAddresses(MAX_PRESENT_AUTHORS) };
   },
+  27: (values) => {
+    const f = new Fields("signed group", values, 11);
+    const [epoch, seq, time, author] = [f.uint(), f.uint(), f.uint(), f.bytes(20)];
+    const [signed, payloads] = [f.signed(), f.payloads()];
+    return [
+      { kind: "signature", epoch, seq, count: payloads.length, ...signed },
+      ...payloads.map((payload, at) => ({ kind: "message", epoch, seq: seq + at, time, author, payload }) as const),
+    ];
+  },
 };
 
-/** The frames of one data-channel message, in order, without those of unknown kinds. Throws `malformed`. */
+/**
+ * The frames of one data-channel message, in order, without those of unknown kinds; a signed group as its signature and its
+ * messages. Throws `malformed`.
+ */
 export function decodeRelayMessage(bytes: Uint8Array): RelayFrame[] {
   if (bytes.length > MAX_CHANNEL_MESSAGE_BYTES)
     throw malformed(`data-channel message of ${bytes.length} bytes, limit ${MAX_CHANNEL_MESSAGE_BYTES}`);
@@ -409,7 +425,10 @@ export function decodeRelayMessage(bytes: Uint8Array): RelayFrame[] {
   for (const item of decodeSequence(bytes)) {
     if (!Array.isArray(item) || typeof item[0] !== "number") throw malformed("frame is not an array with a kind");
     const decode = RELAY_FRAMES[item[0]];
-    if (decode !== undefined) frames.push(decode(item));
+    if (decode === undefined) continue;
+    const decoded = decode(item);
+    if (Array.isArray(decoded)) frames.push(...decoded);
+    else frames.push(decoded);
   }
   return frames;
 }

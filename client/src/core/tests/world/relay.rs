@@ -1,13 +1,11 @@
 //! The relay of the model: what it takes from a session, and what it sends.
 
 use super::super::FakeKey;
-use super::signed::records_of;
+use super::signed::{frames_of, records_of};
 use super::{Answered, Record, World};
 use crate::core::SignGroups;
-use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq};
 use streamchain_protocol::signed::GroupHeader;
-use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::{Abilities, ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 
@@ -22,8 +20,9 @@ impl World {
                 }
                 Some(ClientFrame::Abilities(abilities)) => {
                     assert!(abilities.has(Abilities::SECOND_WELCOME));
-                    let session = self.actors[who].session.as_ref().unwrap();
+                    let session = self.actors[who].session.as_mut().unwrap();
                     assert!(session.producer.is_none(), "abilities come before hello");
+                    session.takes_groups = abilities.has(Abilities::TAKES_GROUPS);
                 }
                 Some(ClientFrame::Publish {
                     producer_seq,
@@ -51,7 +50,10 @@ impl World {
                     let count = Some(records.len() as u64);
                     self.relay_takes(who, records, count);
                 }
-                Some(ClientFrame::Subscribe { from: Some(from), .. }) => {
+                Some(ClientFrame::Subscribe {
+                    from: Some(from),
+                    signatures,
+                }) => {
                     let head = self.all().count() as u64;
                     let next = match self.happens(self.faults.gaps) {
                         true => from.0 + self.below(head.saturating_sub(from.0) + 1),
@@ -63,6 +65,7 @@ impl World {
                     }
                     let session = self.actors[who].session.as_mut().unwrap();
                     (session.next, session.committed_sent) = (Some(next), from.0);
+                    session.signatures = signatures;
                 }
                 _ => {}
             }
@@ -171,19 +174,14 @@ impl World {
         };
         let committed = self.log.len() as u64;
         let subscribed = session.next;
+        let (signatures, takes_groups) = (session.signatures, session.takes_groups);
         let committed_sent = session.committed_sent;
         if let Some(next) = subscribed {
             let records: Vec<Record> = self.all().skip(next as usize).cloned().collect();
-            for (offset, record) in records.iter().enumerate() {
-                let frame = RelayFrame::Message {
-                    epoch: Epoch(self.epoch),
-                    seq: Seq(next + offset as u64),
-                    time: UnixMs(0),
-                    author: Address::ZERO,
-                    payload: &record.payload,
-                };
-                self.send(who, &frame);
-            }
+            let random = &mut self.random;
+            let is_whole = || takes_groups && random.next_bits() & 1 == 1;
+            let frames = frames_of(Epoch(self.epoch), next, &records, signatures, is_whole);
+            frames.iter().for_each(|frame| self.send(who, frame));
             self.actors[who].session.as_mut().unwrap().next = Some(next + records.len() as u64);
         }
         let is_greeted = self.actors[who].session.as_ref().unwrap().producer.is_some();

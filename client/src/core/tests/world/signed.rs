@@ -5,8 +5,10 @@ use super::{Actor, Record, World};
 use crate::core::outbox::Post;
 use crate::core::{ClientOptions, KeptChain, SignGroups, StreamClient};
 use std::collections::HashMap;
-use streamchain_protocol::ids::{ProducerId, StreamId};
+use streamchain_protocol::ids::{Epoch, ProducerId, Seq, StreamId};
 use streamchain_protocol::signed::{GroupHeader, GroupMember, GroupWalker, ProducerChain, Walked};
+use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::frame::{RelayFrame, SignedGroup};
 use streamchain_protocol::{Address, B256, keccak256};
 
 pub(crate) const STREAM: StreamId = StreamId([0x33; 32]);
@@ -61,7 +63,73 @@ pub(super) fn records(producer: ProducerId, post: &Post<'_>) -> Vec<Record> {
     records_of(producer, post.producer_seq, &post.payloads, group)
 }
 
+fn messages_of(epoch: Epoch, first: u64, records: &[Record]) -> impl Iterator<Item = RelayFrame<'_>> + Clone {
+    (first..)
+        .zip(records)
+        .map(move |(seq, record)| RelayFrame::Message {
+            epoch,
+            seq: Seq(seq),
+            time: UnixMs(0),
+            author: AUTHOR,
+            payload: &record.payload,
+        })
+}
+
+/// What a relay sends of the records from `next` on: groups without their signatures, or with them, whole or not.
+pub(super) fn frames_of(
+    epoch: Epoch,
+    next: u64,
+    records: &[Record],
+    signatures: bool,
+    mut is_whole: impl FnMut() -> bool,
+) -> Vec<RelayFrame<'_>> {
+    let (mut frames, mut rest, mut seq) = (Vec::new(), records, next);
+    while let Some(first) = rest.first() {
+        let mut taken = 1;
+        if let Some(group) = first.group.filter(|_| signatures) {
+            let signature = RelayFrame::Signature {
+                epoch,
+                seq: Seq(seq),
+                producer: first.producer,
+                producer_seq: first.producer_seq,
+                group,
+            };
+            taken = usize::from(group.count).min(rest.len());
+            let messages = messages_of(epoch, seq, &rest[..taken]);
+            let joined = SignedGroup::join(&signature, messages.clone()).filter(|_| is_whole());
+            match joined {
+                Some(joined) => frames.push(RelayFrame::SignedGroup(joined)),
+                None => {
+                    frames.push(signature);
+                    frames.extend(messages);
+                }
+            }
+        } else {
+            frames.extend(messages_of(epoch, seq, &rest[..1]));
+        }
+        (rest, seq) = (&rest[taken..], seq + taken as u64);
+    }
+    frames
+}
+
 impl World {
+    /// How many messages a reader got with the signature of their group.
+    pub(crate) fn read_signed(&self, who: usize) -> usize {
+        let received = self.actors[who].received.iter();
+        let signed = received.filter_map(|message| Some((message.seq, message.signature.as_ref()?)));
+        signed
+            .inspect(|(seq, signature)| {
+                assert!(signature.covers(*seq));
+                let first = &self.log[signature.seq.0 as usize];
+                assert_eq!(first.group.as_ref(), Some(&signature.header));
+                assert_eq!(
+                    (first.producer, first.producer_seq),
+                    (signature.producer, signature.producer_seq)
+                );
+            })
+            .count()
+    }
+
     /// What a relay and the edge check before they take the first record of a group.
     pub(super) fn check_chain(&self, record: &Record) {
         let Some(header) = record.group else { return };
