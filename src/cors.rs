@@ -49,6 +49,8 @@ pub(crate) fn open_to_all(response: Response, id: &RequestId) -> worker::Result<
 fn add_common(headers: &Headers) -> worker::Result<()> {
     headers.set("access-control-allow-origin", "*")?;
     headers.set("access-control-expose-headers", EXPOSED)?;
+    // Resource Timing: so a page learns whether it speaks HTTP/2, and where a slow request waited.
+    headers.set("timing-allow-origin", "*")?;
     headers.set("x-content-type-options", "nosniff")?;
     headers.set("referrer-policy", "no-referrer")?;
     headers.set("content-security-policy", NO_DOCUMENT)?;

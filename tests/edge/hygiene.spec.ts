@@ -43,6 +43,7 @@ test("any origin may use the API, without a browser's credentials", async () => 
   for (const [name, { headers }] of Object.entries(await samples())) {
     assert.equal(headers.get("access-control-allow-origin"), "*", name);
     assert.equal(headers.get("access-control-allow-credentials"), null, name);
+    assert.equal(headers.get("timing-allow-origin"), "*", `${name}: its pages know the protocol`);
     const exposed = (headers.get("access-control-expose-headers") ?? "").split(", ");
     for (const header of ["Location", "Link", "Retry-After", "RateLimit"]) {
       assert.ok(exposed.includes(header), `${name}: ${header}`);

@@ -103,6 +103,8 @@ describe("frames", () => {
     const wrong: CborValue[][] = [[], ["text"], [[hex("61")]], Array<CborValue>(257).fill(hex("61"))];
     for (const list of wrong) assert.throws(() => decodeRelayMessage(encodeCbor([...head, list])), malformed);
     assert.throws(() => decodeRelayMessage(encodeCbor(head)), malformed);
+    const last = encodeCbor([...head.with(2, Number.MAX_SAFE_INTEGER), payloads]);
+    assert.throws(() => decodeRelayMessage(last), malformed, "its second message has no seq");
     assert.equal(decodeRelayMessage(encodeCbor([...head, Array<CborValue>(256).fill(hex("61"))])).length, 257);
   });
 

@@ -4,7 +4,7 @@ use super::channel_limits::{ChannelLimits, read_limits, write_limits};
 use super::error_code::ErrorCode;
 use super::items::{need, read_head, skip};
 use super::kind;
-use super::signed_group::{self, SignedGroup, group_count, read_signed};
+use super::signed_group::{self, SignedGroup, check_seqs, group_count, read_signed};
 use crate::ids::{Epoch, ProducerId, Seq};
 use crate::proof::{AnchorRef, AnchorState};
 use crate::signed::GroupHeader;
@@ -363,6 +363,7 @@ fn write_accepted<'w, 'a>(
 fn read_signature<'a>(r: &mut Reader<'a>) -> Result<RelayFrame<'a>, CborError> {
     let (epoch, seq) = (Epoch(r.uint("epoch")?), Seq(r.uint("seq")?));
     let count = group_count(r.uint("count")?, "count")?;
+    check_seqs(seq, count)?;
     let producer = ProducerId(r.fixed("producer")?);
     let producer_seq = r.uint("producer_seq")?;
     let (previous, key, signature) = read_signed(r)?;

@@ -4,6 +4,7 @@ use super::kind;
 use crate::ids::{Epoch, ProducerId, Seq};
 use crate::signed::{GroupHeader, MAX_GROUP_MESSAGES, PublicKey, Signature};
 use crate::time::UnixMs;
+use crate::util::MAX_EXACT_INTEGER;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, B256};
 
@@ -57,6 +58,7 @@ impl<'a> SignedGroup<'a> {
         let (previous, key, signature) = read_signed(r)?;
         let given = r.array("payloads")?;
         let count = group_count(given, "payloads")?;
+        check_seqs(seq, count)?;
         let payloads = (0..given).map(|_| r.payload()).collect::<Result<_, _>>()?;
         let header = GroupHeader {
             count,
@@ -97,4 +99,13 @@ pub(super) fn group_count(given: u64, field: &'static str) -> Result<u16, CborEr
             given,
             expected: "1 to 256",
         })
+}
+
+/// Checks that so many messages from `first` on have seqs.
+pub(super) fn check_seqs(first: Seq, count: u16) -> Result<(), CborError> {
+    let given = first.0 + u64::from(count);
+    if given > MAX_EXACT_INTEGER {
+        return Err(CborError::TooLarge { field: "seq", given });
+    }
+    Ok(())
 }

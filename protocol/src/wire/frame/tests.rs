@@ -438,11 +438,19 @@ fn a_group_has_1_to_256_messages() {
         let read = ClientFrame::read(&mut Reader::new(&bytes));
         assert_eq!(read.is_ok(), is_read, "{count} messages: {read:?}");
     }
-    for (count, is_read) in [(0, false), (1, true), (256, true), (257, false)] {
+    let mut endless = group(vec![]);
+    endless.pop();
+    endless.extend(hex::decode("9b001fffffffffffff").unwrap());
+    assert!(ClientFrame::read(&mut Reader::new(&endless)).is_err());
+}
+
+#[test]
+fn a_group_as_one_frame_has_1_to_256_messages_and_their_seqs() {
+    let read = |seq, count| {
         let mut bytes = Vec::new();
         RelayFrame::SignedGroup(SignedGroup {
             epoch: Epoch(1),
-            seq: Seq(0),
+            seq: Seq(seq),
             time: UnixMs(1),
             author: Address::ZERO,
             producer: ProducerId([0; 16]),
@@ -451,13 +459,15 @@ fn a_group_has_1_to_256_messages() {
             payloads: vec![b"x"; count],
         })
         .write(&mut bytes);
-        let read = RelayFrame::read(&mut Reader::new(&bytes));
-        assert_eq!(read.is_ok(), is_read, "{count} messages: {read:?}");
+        RelayFrame::read(&mut Reader::new(&bytes)).map_err(|error| error.to_string())
+    };
+    assert!(read(0, 1).is_ok() && read(0, 256).is_ok());
+    for count in [0, 257] {
+        assert!(read(0, count).unwrap_err().starts_with("payloads"), "{count}");
     }
-    let mut endless = group(vec![]);
-    endless.pop();
-    endless.extend(hex::decode("9b001fffffffffffff").unwrap());
-    assert!(ClientFrame::read(&mut Reader::new(&endless)).is_err());
+    let most = (1 << 53) - 1;
+    assert!(read(most - 2, 2).is_ok());
+    assert!(read(most - 1, 2).unwrap_err().starts_with("seq"));
 }
 
 proptest! {

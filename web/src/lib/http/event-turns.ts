@@ -7,6 +7,7 @@
 
 import { StreamChainError } from "../errors.ts";
 import { MAX_EVENT_RESPONSES } from "../limits.ts";
+import { SharedByPage } from "../shared-by-page.ts";
 
 /** The turns of those who share an edge in one page. */
 export class EventTurns {
@@ -52,13 +53,7 @@ export class EventTurns {
   }
 }
 
-const pages = new WeakMap<object, Map<string, EventTurns>>();
+const PAGES = new SharedByPage(() => new EventTurns());
 
 /** The turns at an edge of the page that `page` stands for. */
-export function eventTurns(page: object, origin: string): EventTurns {
-  const byEdge = pages.get(page) ?? new Map<string, EventTurns>();
-  pages.set(page, byEdge);
-  const turns = byEdge.get(origin) ?? new EventTurns();
-  byEdge.set(origin, turns);
-  return turns;
-}
+export const eventTurns = (page: object, origin: string): EventTurns => PAGES.of(page, origin);

@@ -4,6 +4,7 @@
 // it wait for it, and for no other.
 
 import { StreamChainError } from "../errors.ts";
+import { SharedByPage } from "../shared-by-page.ts";
 import type { RtcConfiguration, WebRtc } from "../webrtc.ts";
 import type { RelayPeer } from "./relay-peer.ts";
 
@@ -71,7 +72,7 @@ export class SharedPeers {
 }
 
 /** The connections by what makes them, and by edge and configuration. */
-const pages = new WeakMap<object, Map<string, SharedPeers>>();
+const PAGES = new SharedByPage(() => new SharedPeers());
 
 /** What tells connections apart that are made in one page. */
 interface Made {
@@ -85,12 +86,7 @@ interface Made {
  */
 export function sharedPeers({ rtc = {}, webrtc }: Made, page: object, origin: string, own: object): SharedPeers {
   const maker = rtc.certificates === undefined ? (webrtc ?? page) : own;
-  const settings = `${origin} ${JSON.stringify(rtc)}`;
-  const bySettings = pages.get(maker) ?? new Map<string, SharedPeers>();
-  pages.set(maker, bySettings);
-  const shared = bySettings.get(settings) ?? new SharedPeers();
-  bySettings.set(settings, shared);
-  return shared;
+  return PAGES.of(maker, `${origin} ${JSON.stringify(rtc)}`);
 }
 
 /** Errors of the way to a relay, which every stream meets; others are of one stream's request. */

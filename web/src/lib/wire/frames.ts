@@ -284,6 +284,11 @@ class Fields {
     return value;
   }
 
+  /** Checks that `count` messages from `seq` on have numbers. */
+  checkSeqs(seq: number, count: number): void {
+    if (!Number.isSafeInteger(seq + count)) throw malformed(`${this.#kind} frame: ${count} messages from ${seq} on`);
+  }
+
   /** What stands beside the messages of a signed group. */
   signed(): Pick<SignatureFrame, "producer" | "producerSeq" | "previous" | "key" | "signature"> {
     return {
@@ -396,6 +401,7 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame | RelayFra
     const f = new Fields("signature", values, 9);
     const [epoch, seq, count] = [f.uint(), f.uint(), f.uint()];
     if (count < 1 || count > MAX_GROUP_MESSAGES) throw malformed(`signature frame of a group of ${count} messages`);
+    f.checkSeqs(seq, count);
     return { kind: "signature", epoch, seq, count, ...f.signed() };
   },
   26: (values) => {
@@ -407,6 +413,7 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame | RelayFra
     const f = new Fields("signed group", values, 11);
     const [epoch, seq, time, author] = [f.uint(), f.uint(), f.uint(), f.bytes(20)];
     const [signed, payloads] = [f.signed(), f.payloads()];
+    f.checkSeqs(seq, payloads.length);
     return [
       { kind: "signature", epoch, seq, count: payloads.length, ...signed },
       ...payloads.map((payload, at) => ({ kind: "message", epoch, seq: seq + at, time, author, payload }) as const),
