@@ -23,12 +23,24 @@ import {
   parseAbi,
   parseEventLogs,
   recoverMessageAddress,
+  size,
   slice,
   toBytes,
   toHex,
 } from "viem";
 
 const [file, rpc, contract, account, option] = process.argv.slice(2);
+const must = (ok, what) => {
+  if (ok) return;
+  console.error(`The receipt does not hold: ${what}.`);
+  process.exit(1);
+};
+/** Every number of a receipt. A text in place of one would be joined where numbers are added. */
+const NUMBERS = /^(version|chainId|seq|time|size|first|count|runs|block|producerSeq|issued|expires|revoked)$/;
+const checked = (name, value) => {
+  must(!NUMBERS.test(name) || (Number.isSafeInteger(value) && value >= 0), `${name} is no number`);
+  return value;
+};
 const {
   version,
   chainId,
@@ -41,12 +53,7 @@ const {
   anchor,
   author: part,
   ...rest
-} = JSON.parse(readFileSync(file, "utf8"));
-const must = (ok, what) => {
-  if (ok) return;
-  console.error(`The receipt does not hold: ${what}.`);
-  process.exit(1);
-};
+} = JSON.parse(readFileSync(file, "utf8"), checked);
 const same = (one, other) => String(one).toLowerCase() === String(other).toLowerCase();
 const idOf = ({ owner, name }) =>
   keccak256(encodeAbiParameters([{ type: "address" }, { type: "bytes32" }], [owner, keccak256(toHex(name))]));
@@ -137,6 +144,15 @@ async function checkGroup({ key, producer, producerSeq, group, signature }) {
 const SIGN_IN =
   /^(?:[a-z][\w+.-]*:\/\/)?(?<domain>\S+) wants you to sign in with your Ethereum account:\n(?<address>0x[\da-fA-F]{40})\n\n(?:[^\n]+\n)?\nURI: (?<uri>\S+)\nVersion: 1\nChain ID: (?<chain>\d+)\nNonce: [\da-zA-Z]{8,}\nIssued At: (?<issued>\S+)(?:\nExpiration Time: (?<expires>\S+))?(?:\nNot Before: (?<begins>\S+))?(?:\nRequest ID: \S*)?(?:\nResources:(?<resources>(?:\n- \S+)*))?$/;
 
+/** A time of RFC 3339 in ms. `Date.parse` takes days that there are not, as the 30th of February. */
+function timeOf(text) {
+  const [, day, hour] = /^(\d{4}-\d\d-\d\d)T(\d\d):\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i.exec(text) ?? [];
+  const midnight = new Date(`${day}T00:00:00Z`);
+  const isDay = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day) && hour !== "24";
+  must(isDay, "author: a time of the certificate is none");
+  return Date.parse(text);
+}
+
 /** Checks what a wallet's sign-in delegates; returns where it signed in. */
 function checkSignIn(key, { message: text, issued, expires }) {
   const found = SIGN_IN.exec(text)?.groups;
@@ -150,20 +166,30 @@ function checkSignIn(key, { message: text, issued, expires }) {
   // Resources at the sign-in's own hosts are streams: the delegation is for these alone.
   const hosts = [new URL(`https://${found.domain}`), new URL(found.uri)].map((url) => url.hostname);
   const streams = resources.filter((resource) => URL.canParse(resource) && hosts.includes(new URL(resource).hostname));
-  const ours = [stream.name, stream.id, slice(stream.id, 0, 20)].map((name) => `/v1/streams/${name}`);
-  const isFor = (resource) => ours.includes(new URL(resource).pathname);
-  must(streams.length === 0 || streams.some(isFor), "author: the certificate is for other streams");
+  const places = [`https://${found.domain}`, found.uri].map((url) => `${new URL(url).host}/v1/streams/`);
+  const nameOf = (resource) => {
+    const { host, pathname, search, hash } = new URL(resource);
+    const place = places.find((place) => `${host}${pathname}`.startsWith(place));
+    must(place && !search && !hash, "author: a resource of the certificate is no stream");
+    return `${host}${pathname}`.slice(place.length);
+  };
+  const names = streams.map(nameOf);
+  const isFor = [stream.name, stream.id, slice(stream.id, 0, 20)].some((name) => names.includes(name));
+  must(names.length === 0 || isFor, "author: the certificate is for other streams");
   // The key signs from a minute before the sign-in on, since clocks differ, until its end or for 30 days.
-  const begins = Math.max(Date.parse(found.issued), Date.parse(found.begins ?? found.issued));
+  const begins = Math.max(timeOf(found.issued), timeOf(found.begins ?? found.issued));
   const from = Math.floor(begins / 1000) - 60;
-  const until = found.expires ? Math.floor(Date.parse(found.expires) / 1000) : from + 30 * 86_400;
+  const until = found.expires ? Math.floor(timeOf(found.expires) / 1000) : from + 30 * 86_400;
   must(issued === from && expires === until, "author: the certificate's times are not the sign-in's");
   return found.domain;
 }
 
 /** Whether the account signed a text, itself or by its contract (EIP-1271, EIP-6492). */
 async function isSignedBy(address, text, signature) {
-  const recovered = await recoverMessageAddress({ message: text, signature }).catch(() => undefined);
+  // Of the two values of s that verify, wallets make the lower one (EIP-2).
+  const half = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n;
+  const isLow = size(signature) === 65 && BigInt(slice(signature, 32, 64)) <= half;
+  const recovered = isLow && (await recoverMessageAddress({ message: text, signature }).catch(() => undefined));
   if (recovered && same(recovered, address)) return true;
   const abi = parseAbi(["function isValidSignature(bytes32, bytes) view returns (bytes4)"]);
   const question = { address, abi, functionName: "isValidSignature", args: [hashMessage(text), signature] };

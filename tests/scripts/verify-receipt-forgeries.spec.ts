@@ -48,7 +48,8 @@ const transactionOf = ({ stream, anchor }: Json) => {
   return { ...place, from, to: table.contract, status: "0x1", type: "0x2", transactionIndex: "0x0", logs: [log] };
 };
 
-const called = ({ to, data }: { to: string; data: Hex }) => {
+/** A call without an address runs a program, as for wallets that are not deployed: there are none here. */
+const called = ({ to = "", data }: { to?: string; data: Hex }) => {
   const asks = ({ message, signature }: Json) =>
     encodeFunctionData({ abi: WALLET, functionName: "isValidSignature", args: [hashMessage(message), signature] });
   const accepts = (wallet: Json) => wallet.address === to.toLowerCase() && asks(wallet) === data;

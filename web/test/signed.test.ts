@@ -7,9 +7,11 @@ import { describe, test } from "node:test";
 import { keccak } from "../src/lib/chain/keccak.ts";
 import { checkProof, parseReceipt } from "../src/lib/chain/receipt.ts";
 import { signInText } from "../src/lib/http/sign-in.ts";
+import { askBy } from "../src/lib/signed/contract-wallet.ts";
 import { groupLeaf, groupPreimage, groupRoot, rootOfProof } from "../src/lib/signed/group.ts";
 import { authorOf, compress, decompress, keyOfText, keyText } from "../src/lib/signed/point.ts";
 import { checkAuthor } from "../src/lib/signed/receipt-author.ts";
+import { readUndeployed } from "../src/lib/signed/undeployed-wallet.ts";
 import { webKeys } from "../src/lib/web-keys.ts";
 import { fromHex, type Hex, toHex } from "../src/lib/wire/bytes.ts";
 
@@ -31,6 +33,9 @@ const { receipts, contractWallets } = vectors("forgeries") as {
   contractWallets: { address: Hex; message: string; signature: Hex }[];
 };
 const crypto = webKeys();
+
+/** keccak256 of the program that asks the example's wallet, which is not deployed. */
+const PROGRAM_DIGEST = "0xf4278d662ead3e0564e6e9b8717f0597e9e68d361f0f59e5d58ac1bb5622228b";
 
 describe("public keys", () => {
   test("have the compressed form, the text and the author of all", () => {
@@ -102,8 +107,8 @@ describe("groups", () => {
 
 /** The node of the vectors: its contract wallets take what the vectors list, and nothing else. */
 const node: typeof fetch = async (_, init) => {
-  const { params } = JSON.parse(String(init?.body)) as { params: [{ to: Hex; data: Hex }] };
-  const { to, data } = params[0];
+  const { params } = JSON.parse(String(init?.body)) as { params: [{ to?: Hex; data: Hex }] };
+  const { to = "", data } = params[0];
   const wallet = contractWallets.find(({ address }) => address.toLowerCase() === to.toLowerCase());
   const isTaken = wallet !== undefined && data.includes(wallet.signature.slice(2));
   return Response.json({ jsonrpc: "2.0", id: 1, result: isTaken ? `0x1626ba7e${"00".repeat(28)}` : "0x" });
@@ -143,4 +148,71 @@ describe("the table of forgeries", () => {
       if (result.ok) assert.equal(result.voucher, voucher ?? "operator");
     });
   }
+
+  test("is not passed for want of a node to ask a wallet by", async () => {
+    const forgers = receipts.filter(
+      ({ receipt }) => (receipt.author as { certificate?: object } | undefined)?.certificate,
+    );
+    for (const { title, receipt, holds, voucher, stripped } of forgers) {
+      const check = async () => checkAuthor(parseReceipt(receipt));
+      const result = await check().catch((error) => error.code as string);
+      if (voucher === "contract-wallet") assert.equal(result, "rpc", title);
+      else if (holds || stripped) assert.equal(typeof result === "object" && result.voucher, voucher, title);
+      else assert.ok(typeof result === "string" || !result.ok, title);
+    }
+  });
+});
+
+describe("a wallet that is not deployed yet", () => {
+  const [account, factory] = [`0x${"77".repeat(20)}` as Hex, "fa".repeat(20)];
+  const word = (value: number): string => value.toString(16).padStart(64, "0");
+  const bytes = (byte: string, count: number): string =>
+    word(count) + byte.repeat(count).padEnd(64 * Math.ceil(count / 32), "0");
+  const encoded = `${factory.padStart(64, "0")}${word(96)}${word(224)}${bytes("ca", 70)}${bytes("51", 65)}`;
+  const suffix = "6492".repeat(16);
+
+  test("is asked by a program that deploys it first", async () => {
+    const asked: Record<string, string>[] = [];
+    const ask = askBy({
+      rpcUrl: "https://node.test",
+      fetch: async (_, init) => {
+        asked.push(JSON.parse(String(init?.body)).params[0]);
+        return Response.json({ jsonrpc: "2.0", id: 1, result: `0x1626ba7e${"00".repeat(28)}` });
+      },
+    });
+    const hash = new Uint8Array(32);
+    assert.equal(await ask(account, hash, fromHex(`0x${encoded}${suffix}`)), true);
+    const [{ to, from, data = "" } = {}] = asked;
+    assert.equal(to, undefined, "it is run as creation code");
+    assert.notEqual(from, undefined, "not by the zero address, from which some wallets take everything");
+    // The same bytes as in chain/src/ethereum/eip6492.rs.
+    assert.equal(toHex(keccak(fromHex(data as Hex))), PROGRAM_DIGEST);
+    await ask(account, hash, fromHex(`0x${"51".repeat(65)}`));
+    assert.equal(asked[1]?.to, account, "one that is deployed is asked itself");
+  });
+
+  test("has a signature that is well-formed, or is asked as any", () => {
+    const read = (hex: string) => readUndeployed(fromHex(`0x${hex}`));
+    const whole = read(encoded + suffix);
+    assert.deepEqual([whole?.calldata.length, whole?.signature.length], [70, 65]);
+    const wrong = [encoded, suffix, encoded.slice(2) + suffix, `${encoded.slice(0, 64)}${"ff".repeat(64)}${suffix}`];
+    for (const hex of [...wrong, encoded.slice(0, 64 * 3) + suffix, `ff${encoded.slice(2)}${suffix}`])
+      assert.equal(read(hex), undefined, hex);
+  });
+
+  test("says yes by the magic word alone", async () => {
+    const answers = [
+      "0x",
+      `0x1626ba7e${"00".repeat(27)}`,
+      `0x1626ba7e${"00".repeat(27)}01`,
+      `0x1626ba7e${"00".repeat(60)}`,
+    ];
+    for (const result of answers) {
+      const ask = askBy({
+        rpcUrl: "https://node.test",
+        fetch: async () => Response.json({ jsonrpc: "2.0", id: 1, result }),
+      });
+      assert.equal(await ask(account, new Uint8Array(32), new Uint8Array(65)), false, result);
+    }
+  });
 });

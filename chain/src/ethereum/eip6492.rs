@@ -107,6 +107,7 @@ const COPY_TO_0: [u8; 3] = [0x60, 0, 0x39];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::keccak256;
     use proptest::prelude::*;
 
     const WALLET: Address = Address::repeat_byte(0x77);
@@ -146,6 +147,9 @@ mod tests {
         let (calldata, question) = program[PROGRAM_BYTES..].split_at(70);
         assert_eq!(calldata, example().calldata.as_ref());
         assert_eq!(question, ask_contract(B256::ZERO, example().signature).as_ref());
+        // The client library makes the same program (web/test/signed.test.ts).
+        let digest = b256!("f4278d662ead3e0564e6e9b8717f0597e9e68d361f0f59e5d58ac1bb5622228b");
+        assert_eq!(keccak256(&program), digest);
     }
 
     proptest! {

@@ -14,7 +14,7 @@
 // `wrong` as above, and "chain" for what is missing, doubled or out of order. With `hidden`, only the records show it: history does
 // not say the producers of messages without signatures, so whoever reads that must require signatures.
 
-import { getAddress, keccak256, slice, stringToHex } from "viem";
+import { concat, getAddress, keccak256, numberToHex, slice, stringToHex } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { doubleHash, keccakText, streamOf, treeOf } from "./messages.mjs";
 import { recordsOf } from "./records.mjs";
@@ -48,23 +48,38 @@ const service = slice(keccakText("service"), 12);
 const at = (/** @type {number} */ second) => new Date(1000 * second).toISOString();
 
 /** The message of a sign-in that delegates to a key. */
-const signInOf = ({ address, key, expires, resources = [], chainId = CHAIN_ID }) =>
+const signInOf = ({
+  address,
+  key,
+  expires,
+  resources = [],
+  chainId = CHAIN_ID,
+  uri = "https://chat.example",
+  issuedAt = at(T0),
+}) =>
   [
     "chat.example wants you to sign in with your Ethereum account:",
     address,
     "",
     "Write under your name.",
     "",
-    "URI: https://chat.example",
+    `URI: ${uri}`,
     "Version: 1",
     `Chain ID: ${chainId}`,
     "Nonce: 0123456789abcdef",
-    `Issued At: ${at(T0)}`,
+    `Issued At: ${issuedAt}`,
     ...(expires ? [`Expiration Time: ${at(expires)}`] : []),
     "Resources:",
     ...(key ? [`- urn:streamchain:key:p256:${key.base64url}`] : []),
     ...resources.map((resource) => `- ${resource}`),
   ].join("\n");
+
+/** The other signature of the same key and text: s is the high one of its two values, which no wallet makes (EIP-2). */
+const withOtherS = (signature) => {
+  const n = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+  const s = numberToHex(n - BigInt(slice(signature, 32, 64)), { size: 32 });
+  return concat([slice(signature, 0, 32), s, slice(signature, 64) === "0x1b" ? "0x1c" : "0x1b"]);
+};
 
 /** A wallet's certificate; what is given beside the sign-in stands in the place of what follows from it. */
 const certified = async (account, given, more = {}) => {
@@ -292,6 +307,11 @@ const forgedKeys = (certificates) => {
   const forged = { group: byForger, index: 1, key: forger };
   const { wallet: good, ...others } = certificates;
   const late = T0 + 31 * DAY;
+  const wrongSignatures = [
+    ["a wallet's signature of zeros", `0x${"00".repeat(65)}`],
+    ["an empty signature, as of a wallet that is not deployed", `0x${"6492".repeat(16)}`],
+    ["the wallet's signature with the other s", withOtherS(good.signature)],
+  ];
   return [
     caseOf("the key is not the author, and nobody delegated to it", { ...walled, certificate: own }, fails("key")),
     caseOf("the wallet's certificate with another key", { ...forged, certificate: good }, fails("key")),
@@ -315,6 +335,12 @@ const forgedKeys = (certificates) => {
     caseOf("a sign-in that delegates to two keys", { ...walled, certificate: others.twoKeys }, fails("key")),
     caseOf("a sign-in for another chain", { ...walled, certificate: others.otherChain }, fails("key")),
     caseOf("a sign-in for another stream", { ...walled, certificate: others.otherStream }, fails("key")),
+    caseOf("a sign-in for another stream, at another port", { ...walled, certificate: others.otherPort }, fails("key")),
+    caseOf("a sign-in for another stream, at its URI", { ...walled, certificate: others.otherUri }, fails("key")),
+    caseOf("a sign-in at an hour that there is not", { ...walled, certificate: others.noHour }, fails("key")),
+    ...wrongSignatures.map(([title, signature]) =>
+      caseOf(title, { ...walled, certificate: { ...good, signature } }, fails("key")),
+    ),
     caseOf("a certificate that is no sign-in", { ...walled, certificate: { ...good, message: "hello" } }, fails("key")),
     caseOf(
       "a certificate with a longer life",
@@ -359,6 +385,13 @@ const makeCertificates = async () => {
     twoKeys: await certified(wallet, { key: walletKey, resources: [`urn:streamchain:key:p256:${forger.base64url}`] }),
     otherChain: await certified(wallet, { key: walletKey, chainId: 1 }),
     otherStream: await certified(wallet, { key: walletKey, resources: [another] }),
+    otherPort: await certified(wallet, { key: walletKey, resources: [another.replace(".example", ".example:8443")] }),
+    otherUri: await certified(wallet, {
+      key: walletKey,
+      uri: "HTTPS://app.example",
+      resources: [another.replace("chat.example", "app.example")],
+    }),
+    noHour: await certified(wallet, { key: walletKey, issuedAt: "2025-12-31T24:00:00Z" }),
   };
 };
 

@@ -107,6 +107,7 @@ export type {
 } from "./session/candidate-paths.ts";
 export type { ConnectionPath } from "./session/path-stats.ts";
 export type { Voucher } from "./signed/certificate.ts";
+export type { NodeToAsk } from "./signed/contract-wallet.ts";
 export { type AuthorCheckOptions, type AuthorResult, checkAuthor } from "./signed/receipt-author.ts";
 export { type Keys, type SigningKey, webKeys } from "./web-keys.ts";
 export type { IceServer, RtcConfiguration, WebRtc } from "./webrtc.ts";

@@ -34,6 +34,12 @@ export const KEY_STORE_TIMEOUT_MS = 3_000;
 /** Public keys of other authors whose certificates a connection remembers. */
 export const MAX_KNOWN_KEYS = 1_024;
 
+/** How long a certificate is believed, in ms: one that was revoked is not taken for longer for what is written meanwhile. */
+export const CERTIFICATE_AGE_MS = 300_000;
+
+/** Answers of wallets that are contracts which a connection remembers: a page reads few such authors. */
+export const MAX_KNOWN_ANSWERS = 1_024;
+
 /** Checked groups that a connection remembers: those in view, and 8 MiB of hashes at most. */
 export const MAX_KNOWN_GROUPS = 1_024;
 

@@ -374,12 +374,11 @@ fn is_nonce(text: &str) -> bool {
     text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Returns the authority of an `http` or `https` URI.
+/// Returns the authority of an `http` or `https` URI; a scheme has no case (RFC 3986 §3.1).
 fn authority(uri: &str) -> Option<&str> {
-    let rest = uri
-        .strip_prefix("https://")
-        .or_else(|| uri.strip_prefix("http://"))?;
-    rest.split(['/', '?', '#']).next()
+    let (scheme, rest) = uri.split_once("://")?;
+    let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    rest.split(['/', '?', '#']).next().filter(|_| is_web)
 }
 
 #[cfg(test)]

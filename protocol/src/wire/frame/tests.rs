@@ -459,7 +459,8 @@ fn a_group_as_one_frame_has_1_to_256_messages_and_their_seqs() {
             payloads: vec![b"x"; count],
         })
         .write(&mut bytes);
-        RelayFrame::read(&mut Reader::new(&bytes)).map_err(|error| error.to_string())
+        let read = RelayFrame::read(&mut Reader::new(&bytes));
+        read.map(|_| ()).map_err(|error| error.to_string())
     };
     assert!(read(0, 1).is_ok() && read(0, 256).is_ok());
     for count in [0, 257] {

@@ -153,7 +153,8 @@ export class Details {
   /** Says who signed the message, as this page checks it without a receipt. */
   async #showSignature(message: StreamMessage): Promise<void> {
     setText(this.#signature, t.checkingSignature);
-    const check = await this.#connection.verifyAuthor(message);
+    const rpcUrl = this.#rpc.value.trim();
+    const check = await this.#connection.verifyAuthor(message, rpcUrl === "" ? undefined : { rpcUrl });
     if (this.#message !== message) return;
     this.#signature.dataset.signature = check.state;
     if (check.state === "signed") {

@@ -4,6 +4,7 @@
 // one, and only its button can be reached by Tab (a roving tab stop, moved by the arrow keys).
 
 import type { AuthorCheck, MessageState, StreamMessage } from "../../lib/index.ts";
+import type { AuthorMark } from "../texts/english.ts";
 import { texts } from "../texts/texts.ts";
 import { el, perFrame, setAttribute, setText } from "../ui/dom.ts";
 import { hueOf, payloadLine, shortHex, timeOfDay } from "../ui/format.ts";
@@ -18,6 +19,9 @@ const AT_END = 48;
 
 /** Tallest scroll area, in pixels, that all browsers lay out correctly. */
 const MAX_HEIGHT = 8_000_000;
+
+const markOf = (check: AuthorCheck): AuthorMark =>
+  check.state === "signed" && check.voucher === "service" ? "vouched" : check.state;
 
 /** What the list shows, and whom it calls. */
 interface ListOptions {
@@ -64,7 +68,7 @@ export class MessageList {
   /** Height of the notes that are drawn over the end of the list. */
   #covered = 0;
   /** What is known of the messages that were looked at. */
-  readonly #checks = new WeakMap<StreamMessage, AuthorCheck["state"]>();
+  readonly #checks = new WeakMap<StreamMessage, AuthorMark>();
 
   constructor(options: ListOptions) {
     this.#options = options;
@@ -274,7 +278,7 @@ export class MessageList {
     row.state.title = texts.stateHelp[state];
   }
 
-  /** The mark before an author is filled where the author signed the message, and an outline where nobody did. */
+  /** The mark before an author is filled where the author signed the message, and an outline where the operator attests the author. */
   #showAuthor(row: Row, message: StreamMessage): void {
     const known = this.#checks.get(message);
     const state = known ?? (message.signed === false ? "unsigned" : "unknown");
@@ -285,7 +289,7 @@ export class MessageList {
     if (known !== undefined) return;
     void this.#options.checkAuthor(message).then((check) => {
       if (check.state === "unknown") return; // looked at again when the state changes
-      this.#checks.set(message, check.state);
+      this.#checks.set(message, markOf(check));
       if (row.message === message) this.#showAuthor(row, message);
     });
   }

@@ -15,6 +15,9 @@ import { operatorEnglish } from "./operator-english.ts";
 import { presenceEnglish } from "./presence-english.ts";
 import { systemEnglish } from "./system-english.ts";
 
+/** What is known of who wrote a message; `vouched`: it is signed, and the operator alone says with whose key. */
+export type AuthorMark = AuthorCheck["state"] | "vouched";
+
 /** The states that a list row, a legend or a timeline shows. */
 export type StateName = "queued" | "sent" | "live" | "stored" | "anchored" | "final" | "failed" | "reverted";
 
@@ -86,10 +89,11 @@ export const english = {
       count === 1 ? `New message: ${latest}` : `${count} new messages. Latest: ${latest}`,
     signature: {
       signed: "Signed by its author",
+      vouched: "Signed with a service's key: the operator says whose it is",
       unsigned: "Not signed: the operator attests the author",
       invalid: "The signature does not hold",
       unknown: "The signature is not checked yet",
-    } satisfies Record<AuthorCheck["state"], string>,
+    } satisfies Record<AuthorMark, string>,
     takenBack:
       "The relay stopped before the latest messages were stored. Messages that were not stored have been removed.",
   },
@@ -399,8 +403,6 @@ export const english = {
       self: "The author signed it; the author is the key itself.",
       wallet: "The author signed it, with a key for which the author's wallet signed.",
       "contract-wallet": "The author signed it, with a key for which the author's wallet, a contract, vouches.",
-      "wallet-not-asked":
-        "It is signed with a key. The author's wallet is a contract, which was not asked about the key.",
       service: "It is signed with the key of a service, for which the operator vouches.",
       operator: "Nobody signed it: the operator attests the author.",
     } satisfies Record<Voucher, string>,

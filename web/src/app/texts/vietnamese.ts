@@ -78,6 +78,7 @@ export const vietnamese: Texts = {
     announce: (count, latest) => (count === 1 ? `Tin mới: ${latest}` : `${count} tin mới. Mới nhất: ${latest}`),
     signature: {
       signed: "Có chữ ký của tác giả",
+      vouched: "Được ký bằng khóa của một dịch vụ: bên vận hành cho biết khóa là của ai",
       unsigned: "Không có chữ ký: bên vận hành xác nhận tác giả",
       invalid: "Chữ ký không đúng",
       unknown: "Chữ ký chưa được kiểm tra",
@@ -380,7 +381,6 @@ export const vietnamese: Texts = {
       self: "Tác giả đã ký tin này; tác giả chính là khóa.",
       wallet: "Tác giả đã ký tin này, bằng khóa mà ví của tác giả đã ký xác nhận.",
       "contract-wallet": "Tác giả đã ký tin này, bằng khóa mà ví của tác giả, một hợp đồng, xác nhận.",
-      "wallet-not-asked": "Tin được ký bằng một khóa. Ví của tác giả là một hợp đồng và chưa được hỏi về khóa này.",
       service: "Tin được ký bằng khóa của một dịch vụ, do bên vận hành bảo đảm.",
       operator: "Không ai ký tin này: bên vận hành xác nhận tác giả.",
     },

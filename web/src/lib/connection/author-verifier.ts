@@ -1,16 +1,27 @@
 // Checks who wrote a message: its group's signature over all payloads of the group, and why the key speaks for the author.
 //
 // What always holds: nothing that relay or edge says makes a message signed, except that an operator vouches for the keys of
-// services, which the result says. What could not be looked at is `unknown`, never `signed` and never `invalid`.
+// services, which the result says. What could not be looked at is `unknown`, never `signed` and never `invalid`; so is the word
+// of a wallet that only the chain can be asked about, where there is no node to ask it by.
 
 import type { Certificate } from "../chain/author-part.ts";
 import { keccak } from "../chain/keccak.ts";
 import { retryableError, StreamChainError } from "../errors.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
-import { GROUP_WAIT_MS, MAX_GROUP_MESSAGES, MAX_KNOWN_GROUPS, MAX_KNOWN_KEYS, MAX_KNOWN_PAGES } from "../limits.ts";
+import {
+  CERTIFICATE_AGE_MS,
+  GROUP_WAIT_MS,
+  MAX_GROUP_MESSAGES,
+  MAX_KNOWN_ANSWERS,
+  MAX_KNOWN_GROUPS,
+  MAX_KNOWN_KEYS,
+  MAX_KNOWN_PAGES,
+} from "../limits.ts";
 import type { Platform } from "../platform.ts";
 import { type CheckedCertificate, checkCertificate, type Voucher } from "../signed/certificate.ts";
+import { type AskWallet, askBy, type NodeToAsk } from "../signed/contract-wallet.ts";
 import { groupPreimage, groupRoot } from "../signed/group.ts";
+import { wrongPlace } from "../signed/group-place.ts";
 import { authorOf, decompress } from "../signed/point.ts";
 import { type Bytes, fromHex, type Hex, sameBytes, toHex } from "../wire/bytes.ts";
 import type { DirectGroup } from "../wire/frames.ts";
@@ -42,7 +53,8 @@ interface AuthorVerifierOptions {
 
 /** A group whose signature was checked, and the hashes of the payloads that it was checked with. */
 interface VerifiedGroup {
-  readonly holds: boolean;
+  /** Why the group is none of its author's here; undefined where it is. */
+  readonly wrong: string | undefined;
   readonly hashes: readonly Uint8Array[];
 }
 
@@ -68,6 +80,10 @@ class Remembered<Value> {
     if (this.#known.size > this.#max) this.#known.delete(this.#known.keys().next().value as string);
     return asked;
   }
+
+  forget(key: string): void {
+    this.#known.delete(key);
+  }
 }
 
 const NOTHING: Bytes = new Uint8Array();
@@ -82,6 +98,8 @@ const hexOf = ({ producer, previous, key, signature }: DirectGroup) => ({
 /** How often the rest of a group that is arriving is looked for, in ms. */
 const LOOK_AGAIN_MS = 250;
 
+const NO_SIGNATURE = "the signature does not hold";
+
 const unknown = (reason: string): AuthorCheck => ({ state: "unknown", reason });
 
 /** The verifier of one connection. */
@@ -91,15 +109,17 @@ export class AuthorVerifier {
   /** Pages of history that messages without their signatures were looked up in. */
   readonly #pages = new Remembered<StreamMessage[]>(MAX_KNOWN_PAGES);
   readonly #certificates = new Remembered<Certificate | undefined>(MAX_KNOWN_KEYS);
+  /** What wallets that are contracts said of signatures. */
+  readonly #answers = new Remembered<boolean>(MAX_KNOWN_ANSWERS);
 
   constructor(options: AuthorVerifierOptions) {
     this.#options = options;
   }
 
-  /** Checks a message of the stream. Never rejects. */
-  async check(message: StreamMessage): Promise<AuthorCheck> {
+  /** Checks a message of the stream; wallets that are contracts are asked by the node, if there is one. Never rejects. */
+  async check(message: StreamMessage, node?: NodeToAsk): Promise<AuthorCheck> {
     try {
-      return await this.#check(message);
+      return await this.#check(message, node);
     } catch (error) {
       return unknown(error instanceof StreamChainError ? error.message : String(error));
     }
@@ -116,19 +136,21 @@ export class AuthorVerifier {
     );
   }
 
-  async #check(given: StreamMessage): Promise<AuthorCheck> {
+  async #check(given: StreamMessage, node: NodeToAsk | undefined): Promise<AuthorCheck> {
     if (given.signed === false) return { state: "unsigned" };
     const stored = given.signature === undefined ? await this.#stored(given.seq) : given;
     if (stored === undefined) return unknown("the message is not stored yet");
     const { signature } = stored;
     if (signature === undefined) return { state: "unsigned" };
-    return this.#whole(given, signature, () => this.#members(signature, given));
+    const place = (): string | undefined => wrongPlace(signature, given.author, this.#options.held);
+    return this.#whole(given, signature, () => this.#members(signature, given), { node, place });
   }
 
   async #whole(
     message: StreamMessage,
     signature: MessageSignature,
     membersOf: () => Promise<readonly StreamMessage[] | undefined>,
+    { node, place = () => undefined }: { node?: NodeToAsk | undefined; place?: () => string | undefined } = {},
   ): Promise<AuthorCheck> {
     const { keys } = this.#options.platform;
     if (keys === null) return unknown("there is no WebCrypto here to check signatures by");
@@ -139,57 +161,77 @@ export class AuthorVerifier {
     } catch {
       return { state: "invalid", key, reason: "the key is no point of the curve" };
     }
-    const holds = await this.#holds(message, signature, membersOf, point);
-    if (!holds) return { state: "invalid", key, reason: "the signature does not hold" };
-    return this.#voucher(message, signature, point);
+    const reason = await this.#wrong(message, signature, membersOf, point, place);
+    if (reason !== undefined) return { state: "invalid", key, reason };
+    return this.#voucher(message, signature, point, node);
   }
 
-  /** Whether the signature is of a group in which this very message has its place. */
-  async #holds(
+  /** Why the signature is of no group in which this very message has its place. */
+  async #wrong(
     message: StreamMessage,
     signature: MessageSignature,
     membersOf: () => Promise<readonly StreamMessage[] | undefined>,
     point: Bytes,
-  ): Promise<boolean> {
+    place: () => string | undefined,
+  ): Promise<string | undefined> {
     const at = message.seq - signature.seq;
-    if (at < 0 || at >= signature.count) return false;
+    if (at < 0 || at >= signature.count) return NO_SIGNATURE;
     const verify = async (): Promise<VerifiedGroup> => {
       const members = await membersOf();
       if (members === undefined) throw retryableError("closed", "the rest of the message's group has not arrived");
-      return this.#verified(signature, message.author, members, point);
+      const { holds, hashes } = await this.#verified(signature, message.author, members, point);
+      return { wrong: holds ? place() : NO_SIGNATURE, hashes };
     };
     const name = [message.author, ...Object.values(signature)].join(" ");
     const known = await this.#groups.get(name, verify);
     // What was checked before was of the same signature; whether it was of this message, its hash says.
     const isSame = sameBytes(known.hashes[at] ?? NOTHING, hashOf(message));
-    return (isSame ? known : await verify()).holds;
+    return (isSame ? known : await verify()).wrong;
   }
 
-  async #voucher({ author, time }: StreamMessage, { key }: MessageSignature, point: Bytes): Promise<AuthorCheck> {
-    if (authorOf(point) === author) return { state: "signed", key, voucher: "self" };
-    const newest = await this.#certified(author, key, time, point);
+  async #voucher(
+    message: StreamMessage,
+    { key }: MessageSignature,
+    point: Bytes,
+    node: NodeToAsk | undefined,
+  ): Promise<AuthorCheck> {
+    if (authorOf(point) === message.author) return { state: "signed", key, voucher: "self" };
+    const ask = node === undefined ? undefined : this.#asking(node);
+    const newest = await this.#certified(message, key, point, ask);
     // A key may have been certified several times: the newest certificate need not be the one of the message's time.
-    const checked = newest?.ok === false ? await this.#certified(author, key, time, point, true) : newest;
+    const checked = newest?.state === "refused" ? await this.#certified(message, key, point, ask, true) : newest;
     if (checked === undefined) return { state: "invalid", key, reason: "nobody vouches for the key" };
-    return checked.ok
+    if (checked.state === "not-asked") return unknown("whether the author's wallet vouches must be asked on the chain");
+    return checked.state === "holds"
       ? { state: "signed", key, voucher: checked.voucher }
       : { state: "invalid", key, reason: checked.reason };
   }
 
   async #certified(
-    author: Hex,
+    { author, time }: StreamMessage,
     key: Hex,
-    time: number,
     point: Bytes,
+    ask: AskWallet | undefined,
     isExact = false,
   ): Promise<CheckedCertificate | undefined> {
-    const { edge, stream: name, streamId } = this.#options;
+    const { edge, stream: name, streamId, platform } = this.#options;
     const at = isExact ? Math.floor(time / 1_000) : undefined;
     const stream = { id: toHex(await streamId()), name };
-    const ask = (): Promise<Certificate | undefined> => edge.authorKey(author, fromHex(key), stream, at);
-    const certificate = await this.#certificates.get(`${author} ${key} ${at ?? ""}`, ask);
+    const request = (): Promise<Certificate | undefined> => edge.authorKey(author, fromHex(key), stream, at);
+    // One that was revoked meanwhile is noticed.
+    const turn = Math.floor(platform.now() / CERTIFICATE_AGE_MS);
+    const certificate = await this.#certificates.get(`${author} ${key} ${at ?? ""} ${turn}`, request);
     if (certificate === undefined) return undefined;
-    return checkCertificate(certificate, { author, key: fromHex(key), point, time, stream });
+    return checkCertificate(certificate, { author, key: fromHex(key), point, time, stream }, ask);
+  }
+
+  /** Asks a wallet for a signature once. */
+  #asking(node: NodeToAsk): AskWallet {
+    const ask = askBy(node);
+    return (account, hash, signature) => {
+      const question = [node.rpcUrl, account, toHex(hash), toHex(signature)].join(" ");
+      return this.#answers.get(question, () => ask(account, hash, signature));
+    };
   }
 
   /** The message as history has it, with its signature. */
@@ -197,8 +239,11 @@ export class AuthorVerifier {
     const { edge, stream } = this.#options;
     const first = seq - (seq % MAX_GROUP_MESSAGES);
     const read = (): Promise<StreamMessage[]> => edge.messages(stream, first, MAX_GROUP_MESSAGES, undefined, true);
+    const known = (await this.#pages.get(String(first), read))[seq - first];
+    if (known !== undefined) return known;
     // A page that was read before the message was stored does not have it.
-    return (await this.#pages.get(String(first), read))[seq - first] ?? (await read())[seq - first];
+    this.#pages.forget(String(first));
+    return (await this.#pages.get(String(first), read))[seq - first];
   }
 
   /** All messages of the group; undefined while some have not arrived. */
@@ -222,7 +267,7 @@ export class AuthorVerifier {
     author: Hex,
     members: readonly StreamMessage[],
     point: Bytes,
-  ): Promise<VerifiedGroup> {
+  ): Promise<{ readonly holds: boolean; readonly hashes: readonly Uint8Array[] }> {
     const hashes = members.map(hashOf);
     const preimage = groupPreimage({
       stream: await this.#options.streamId(),

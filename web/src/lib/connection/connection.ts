@@ -9,6 +9,7 @@ import type { Publication } from "../publish/publication.ts";
 import type { SubscribeOptions, Subscription } from "../read/subscription.ts";
 import type { Attempt } from "../session/attempt-log.ts";
 import type { ConnectionPath } from "../session/path-stats.ts";
+import type { NodeToAsk } from "../signed/contract-wallet.ts";
 import { type Bytes, type Hex, utf8Bytes } from "../wire/bytes.ts";
 import type { AnchorRef, Presence, StreamMessage } from "../wire/records.ts";
 import type { AuthorCheck } from "./author-verifier.ts";
@@ -107,10 +108,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /**
    * Checks who wrote a message that a subscription returned: whether its author signed it, with which key, and who vouches
-   * for the key. A live message whose group is still arriving is waited for. Never rejects.
+   * for the key. A live message whose group is still arriving is waited for. A wallet that is a contract is asked by `node`;
+   * without one its messages are `unknown`. Never rejects.
    */
-  verifyAuthor(message: StreamMessage): Promise<AuthorCheck> {
-    return this.#client.authors.check(message);
+  verifyAuthor(message: StreamMessage, node?: NodeToAsk): Promise<AuthorCheck> {
+    return this.#client.authors.check(message, node);
   }
 
   /** Resolves when `publish` has room. */

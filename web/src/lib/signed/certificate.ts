@@ -4,9 +4,8 @@
 // What always holds: what the operator alone could have written is never said to be a wallet's word.
 
 import type { Certificate } from "../chain/author-part.ts";
-import { rpcCall } from "../chain/json-rpc.ts";
-import { keccak } from "../chain/keccak.ts";
-import { type Bytes, concat, fromHex, type Hex, toHex, toWord, utf8Bytes } from "../wire/bytes.ts";
+import { fromHex, type Hex } from "../wire/bytes.ts";
+import type { AskWallet } from "./contract-wallet.ts";
 import { authorOf, keyText } from "./point.ts";
 import { recoverAccount, textHash } from "./recover.ts";
 import { readSignIn } from "./sign-in-text.ts";
@@ -19,17 +18,18 @@ export type Voucher =
   | "wallet"
   /** The author's wallet is a contract, which said on the chain that it signed for the key. */
   | "contract-wallet"
-  /** The author's wallet must be asked on the chain, and was not. */
-  | "wallet-not-asked"
   /** The operator, for the key of a service. */
   | "service"
   /** The operator, for a message that nobody signed. */
   | "operator";
 
-/** A certificate that was checked; `reason` says why it does not hold. */
+/** A certificate that was checked. */
 export type CheckedCertificate =
-  | { readonly ok: true; readonly voucher: Voucher }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly state: "holds"; readonly voucher: Voucher }
+  /** It does not hold. */
+  | { readonly state: "refused"; readonly reason: string }
+  /** The author's wallet did not sign itself. If it is a contract, the chain can say whether it did; nobody asked there. */
+  | { readonly state: "not-asked" };
 
 /** Whom a key is to speak for, where and when. */
 interface Claim {
@@ -45,17 +45,8 @@ interface Claim {
   readonly chainId?: number;
 }
 
-/** A node of the chain, to ask wallets that are contracts. */
-export interface NodeToAsk {
-  readonly rpcUrl: string;
-  readonly fetcher: typeof fetch;
-}
-
 /** Bytes of a stream's short id. */
 const SHORT_ID_CHARS = 42;
-
-/** The answer of a contract wallet that made a signature (EIP-1271), which is also the call's selector. */
-const MAGIC = toHex(keccak(utf8Bytes("isValidSignature(bytes32,bytes)")).subarray(0, 4));
 
 const isOneOf = (streams: readonly string[], { id, name }: Claim["stream"]): boolean =>
   streams.length === 0 || streams.some((one) => one === name || one === id || one === id.slice(0, SHORT_ID_CHARS));
@@ -82,48 +73,28 @@ function outsideOf({ issued = 0, expires, revoked }: Certificate, { time }: Clai
   return undefined;
 }
 
-/** Calldata of `isValidSignature(hash, signature)`. */
-function validityCall(hash: Uint8Array, signature: Uint8Array): Bytes {
-  const padding = new Uint8Array((32 - (signature.length % 32)) % 32);
-  return concat([fromHex(MAGIC), hash, toWord(64), toWord(signature.length), signature, padding]);
-}
+const refused = (reason: string): CheckedCertificate => ({ state: "refused", reason });
 
-/** Whether a wallet that is a contract says that it made the signature (EIP-1271). Rejects with `rpc` without an answer. */
-async function contractSigned(author: Hex, hash: Uint8Array, signature: Uint8Array, ask: NodeToAsk): Promise<boolean> {
-  const call = { to: author, data: toHex(validityCall(hash, signature)) };
-  const answer = await rpcCall(ask.rpcUrl, "eth_call", [call, "latest"], ask.fetcher).catch((error) => {
-    if (/revert/i.test(String(error?.message))) return "0x";
-    throw error;
-  });
-  return typeof answer === "string" && answer.toLowerCase().startsWith(MAGIC);
-}
-
-/** What EIP-6492 puts behind the signature of a wallet that is not deployed yet. */
-const UNDEPLOYED = /6492649264926492649264926492649264926492649264926492649264926492$/;
-
-/**
- * Checks a certificate. A wallet that is a contract is asked when there is a node to ask it by; without one its answer is
- * not known, and the voucher says so; so is that of a wallet which was not deployed when it signed (EIP-6492).
- */
+/** Checks a certificate. A wallet whose own key did not sign is asked on the chain, if there is a way to ask. */
 export async function checkCertificate(
   certificate: Certificate,
   claim: Claim,
-  ask?: NodeToAsk,
+  ask?: AskWallet,
 ): Promise<CheckedCertificate> {
   const { author, point } = claim;
   const { kind, message = "", signature } = certificate;
   if (kind === "self") {
-    if (authorOf(point) !== author) return { ok: false, reason: "the author is not this key" };
-    return { ok: true, voucher: "self" };
+    return authorOf(point) === author ? { state: "holds", voucher: "self" } : refused("the author is not this key");
   }
-  if (kind === "wallet" && signature === undefined) return { ok: false, reason: "the wallet's signature is missing" };
+  if (kind === "wallet" && signature === undefined) return refused("the wallet's signature is missing");
   const reason = (kind === "wallet" ? wrongText(certificate, claim) : undefined) ?? outsideOf(certificate, claim);
-  if (reason !== undefined) return { ok: false, reason };
-  if (kind === "service") return { ok: true, voucher: "service" };
+  if (reason !== undefined) return refused(reason);
+  if (kind === "service") return { state: "holds", voucher: "service" };
   const [hash, bytes] = [textHash(message), fromHex(signature)];
-  if (recoverAccount(hash, bytes) === author) return { ok: true, voucher: "wallet" };
-  if (ask === undefined) return { ok: true, voucher: "wallet-not-asked" };
-  if (await contractSigned(author, hash, bytes, ask)) return { ok: true, voucher: "contract-wallet" };
-  if (UNDEPLOYED.test(signature ?? "")) return { ok: true, voucher: "wallet-not-asked" };
-  return { ok: false, reason: "the author's wallet did not sign for this key" };
+  if (recoverAccount(hash, bytes) === author) return { state: "holds", voucher: "wallet" };
+  if (ask === undefined) return { state: "not-asked" };
+  const isWallets = await ask(author, hash, bytes);
+  return isWallets
+    ? { state: "holds", voucher: "contract-wallet" }
+    : refused("the author's wallet did not sign for this key");
 }

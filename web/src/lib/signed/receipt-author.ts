@@ -10,7 +10,8 @@ import type { Receipt } from "../chain/receipt.ts";
 import { StreamChainError } from "../errors.ts";
 import { type Keys, webKeys } from "../web-keys.ts";
 import { type Bytes, fromHex, toHex } from "../wire/bytes.ts";
-import { checkCertificate, type Voucher } from "./certificate.ts";
+import { type CheckedCertificate, checkCertificate, type Voucher } from "./certificate.ts";
+import { askBy } from "./contract-wallet.ts";
 import { groupLeaf, groupPreimage, rootOfProof } from "./group.ts";
 import { decompress } from "./point.ts";
 
@@ -92,33 +93,39 @@ async function signatureStep(receipt: Receipt, author: ReceiptAuthor, point: Byt
   };
 }
 
-async function keyStep(
+/** Who vouches for the key. Rejects with `rpc` where a wallet must be asked and there is no node to ask it by. */
+async function certified(
   { message, stream, chainId }: Receipt,
   { key, certificate }: ReceiptAuthor,
   point: Bytes,
-  options: AuthorCheckOptions,
-): Promise<{ step: CheckStep; voucher: Voucher | undefined }> {
-  const { rpcUrl, fetch: fetcher = fetch } = options;
+  { rpcUrl, fetch }: AuthorCheckOptions,
+): Promise<Exclude<CheckedCertificate, { state: "not-asked" }>> {
   const { author, time } = message;
   const claim = { author, key: fromHex(key, 33), point, time, stream, chainId };
-  const checked = await checkCertificate(certificate, claim, rpcUrl === undefined ? undefined : { rpcUrl, fetcher });
+  const ask = rpcUrl === undefined ? undefined : askBy({ rpcUrl, ...(fetch === undefined ? {} : { fetch }) });
+  const checked = await checkCertificate(certificate, claim, ask);
+  if (checked.state !== "not-asked") return checked;
+  throw new StreamChainError("rpc", "whether the author's wallet signed for the key must be asked on the chain");
+}
+
+function keyStep(receipt: Receipt, { key, certificate }: ReceiptAuthor, checked: CheckedCertificate): CheckStep {
   const domain = certificate.message?.split("\n")[0]?.split(" ")[0];
   const date = (value: number): string => new Date(value * 1_000).toISOString();
   const { issued, expires, revoked } = certificate;
-  const step: CheckStep = {
+  return {
     id: "author-key",
-    ok: checked.ok,
+    ok: checked.state === "holds",
     values: [
-      ["author", author],
+      ["author", receipt.message.author],
       ["key", key],
       ...(domain === undefined ? [] : [["signed-in-at", domain] as const]),
       ...(issued === undefined ? [] : [["issued", date(issued)] as const]),
       ...(expires === undefined ? [] : [["expires", date(expires)] as const]),
       ...(revoked === undefined ? [] : [["revoked", date(revoked)] as const]),
-      checked.ok ? ["vouched-by", checked.voucher] : ["reason", checked.reason],
+      ...(checked.state === "holds" ? [["vouched-by", checked.voucher] as const] : []),
+      ...(checked.state === "refused" ? [["reason", checked.reason] as const] : []),
     ],
   };
-  return { step, voucher: checked.ok ? checked.voucher : undefined };
 }
 
 const pointOf = (key: Bytes): Bytes | undefined => {
@@ -131,8 +138,8 @@ const pointOf = (key: Bytes): Bytes | undefined => {
 
 /**
  * Checks who signed the message of a receipt. Without an author's part the only step is `author-operator`, which holds: the
- * operator attests the author. Rejects with `rpc` when a wallet that is a contract cannot be asked, and with
- * `bad-signature` where there is no WebCrypto to check a signature by.
+ * operator attests the author. Rejects with `rpc` when a wallet that is a contract cannot be asked, also for want of `rpcUrl`,
+ * and with `bad-signature` where there is no WebCrypto to check a signature by.
  */
 export async function checkAuthor(receipt: Receipt, options: AuthorCheckOptions = {}): Promise<AuthorResult> {
   const { author } = receipt;
@@ -149,7 +156,9 @@ export async function checkAuthor(receipt: Receipt, options: AuthorCheckOptions 
     return { ...checkResult(steps), voucher: undefined };
   }
   steps.push(await signatureStep(receipt, author, point, keys));
-  const { step, voucher } = await keyStep(receipt, author, point, options);
-  const result = checkResult([...steps, step]);
-  return { ...result, voucher: result.ok ? voucher : undefined };
+  const before = checkResult(steps);
+  if (!before.ok) return { ...before, voucher: undefined };
+  const checked = await certified(receipt, author, point, options);
+  const result = checkResult([...steps, keyStep(receipt, author, checked)]);
+  return { ...result, voucher: result.ok && checked.state === "holds" ? checked.voucher : undefined };
 }

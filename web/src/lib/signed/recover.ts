@@ -54,13 +54,16 @@ export function textHash(text: string): Uint8Array {
 
 const word = (bytes: Uint8Array): bigint => BigInt(toHex(bytes));
 
-/** The account that made a signature (r, s, v: 65 bytes) of a hash; undefined when it is a signature of nobody's. */
+/**
+ * The account that made a signature (r, s, v: 65 bytes) of a hash; undefined when it is a signature of nobody's. The high one of
+ * the two values of s is none, as for transactions (EIP-2): wallets make the low one.
+ */
 export function recoverAccount(hash: Uint8Array, signature: Uint8Array): Hex | undefined {
   if (signature.length !== 65) return undefined;
   const [r, s] = [word(signature.subarray(0, 32)), word(signature.subarray(32, 64))];
   const last = signature[64] as number;
   const parity = last >= 27 ? last - 27 : last;
-  if (r === 0n || r >= N || s === 0n || s >= N || parity > 1) return undefined;
+  if (r === 0n || r >= N || s === 0n || s > N / 2n || parity > 1) return undefined;
   const square = mod(r * r * r + 7n, P);
   const root = power(square, (P + 1n) / 4n, P);
   if ((root * root) % P !== square) return undefined;

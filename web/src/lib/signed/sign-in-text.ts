@@ -4,6 +4,7 @@
 import { MAX_CERTIFICATE_CHARS } from "../limits.ts";
 import type { Hex } from "../wire/bytes.ts";
 import { decompress, keyOfText } from "./point.ts";
+import { streamsAmong } from "./sign-in-streams.ts";
 
 /** What names a key among the resources of a sign-in text. */
 export const KEY_RESOURCE = "urn:streamchain:key:p256:";
@@ -32,13 +33,37 @@ export interface SignInClaims {
 const HEAD =
   /^(?:[A-Za-z][\w+.-]*:\/\/)?([^\s/?#]+) wants you to sign in with your Ethereum account:\n(0x[0-9a-fA-F]{40})\n\n(?:[^\n]*\n)?\nURI: ([^\s]+)\nVersion: 1\nChain ID: (\d{1,15})\nNonce: [0-9A-Za-z]{8,}\nIssued At: ([^\n]+)((?:\nExpiration Time: [^\n]+)?)((?:\nNot Before: [^\n]+)?)(?:\nRequest ID: [^\n]*)?(\nResources:(?:\n- [^\s]+)*)?$/;
 
-const DATE_TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
+/** A `date-time` of RFC 3339 §5.6. */
+const DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+
+/** The time of a `date-time` in ms; NaN for any other text, a day that its month has not, and times before 1970. */
+function dateTime(text: string): number {
+  const match = DATE_TIME.exec(text);
+  if (match === null) return Number.NaN;
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const [hours, minutes] = [Number(match[9] ?? 0), Number(match[10] ?? 0)];
+  const date = new Date(Date.UTC(year, month - 1, day));
+  const isDay = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  // 60 is a leap second (§5.7): the clocks here have none, so it is the second that follows.
+  const isTime = hour <= 23 && minute <= 59 && second <= 60 && hours <= 23 && minutes <= 59;
+  if (!isDay || !isTime) return Number.NaN;
+  const millis = Number((match[7] ?? "").padEnd(3, "0").slice(0, 3));
+  const offset = (hours * 60 + minutes) * (match[8] === "-" ? -1 : 1);
+  const time = date.getTime() + ((hour * 60 + minute - offset) * 60 + second) * 1_000 + millis;
+  return time >= 0 ? time : Number.NaN;
+}
 
 /** The time in ms; undefined where there is none. Throws RangeError on what is no time. */
 function timeOf(line: string): number | undefined {
   if (line === "") return undefined;
-  const text = line.replace(/^\n[^:]*: /, "");
-  const time = DATE_TIME.test(text) ? Date.parse(text) : Number.NaN;
+  const time = dateTime(line.replace(/^\n[^:]*: /, ""));
   if (Number.isNaN(time)) throw new RangeError("a time of the text is none");
   return time;
 }
@@ -52,28 +77,6 @@ function keyAmong(resources: readonly string[]): string {
   const key = resource.slice(KEY_RESOURCE.length);
   decompress(keyOfText(key));
   return key;
-}
-
-/** The host of a URI, as a browser reads it, and its path behind the slash; undefined for one without a host. */
-function placeOf(resource: string): { readonly host: string; readonly path: string } | undefined {
-  try {
-    const { host, pathname, search, hash } = new URL(resource);
-    return { host, path: `${pathname}${search}${hash}` };
-  } catch {
-    return undefined;
-  }
-}
-
-/** The streams that resources at the site's own hosts name. Throws when one names anything else. */
-function streamsAmong(resources: readonly string[], domain: string, uri: string): string[] {
-  const hosts = [placeOf(`https://${domain}`)?.host, placeOf(uri)?.host];
-  return resources.flatMap((resource) => {
-    const place = placeOf(resource);
-    if (place === undefined || !hosts.includes(place.host)) return [];
-    const named = /^\/v1\/streams\/([^/?#%]+)$/.exec(place.path)?.[1];
-    if (named === undefined) throw new RangeError("a resource of the site is no stream");
-    return [named];
-  });
 }
 
 /** What a sign-in text says; undefined when it is not exactly one that names a key. */

@@ -1,0 +1,147 @@
+// What a page says of whole streams that somebody with the operator's keys made: the vectors that all verifiers share.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { type AuthorCheck, AuthorVerifier } from "../src/lib/connection/author-verifier.ts";
+import type { EdgeClient } from "../src/lib/http/edge-client.ts";
+import { CERTIFICATE_AGE_MS } from "../src/lib/limits.ts";
+import type { Platform } from "../src/lib/platform.ts";
+import { webKeys } from "../src/lib/web-keys.ts";
+import { type Bytes, fromHex, type Hex, toHex } from "../src/lib/wire/bytes.ts";
+import { type CborItem, decodeSequence } from "../src/lib/wire/cbor.ts";
+import type { MessageSignature, StreamMessage } from "../src/lib/wire/records.ts";
+
+const vectors = new URL("../../contracts/test/vectors/forgeries.json", import.meta.url);
+const { stream, streams } = JSON.parse(readFileSync(vectors, "utf8")) as {
+  stream: { id: Hex; name: string };
+  streams: {
+    title: string;
+    records: Hex;
+    certificates: Record<string, unknown>[];
+    holds: boolean;
+    wrong?: string;
+    hidden?: boolean;
+  }[];
+};
+
+/** The messages of a stream, as a page holds them that has read all of it with signatures. */
+function messagesOf(records: Hex): StreamMessage[] {
+  let signature: MessageSignature | undefined;
+  return [...decodeSequence(fromHex(records))].map((item, seq) => {
+    const [time, author, producer, producerSeq, payload, header] = item as [
+      number,
+      Uint8Array,
+      Uint8Array,
+      number,
+      Bytes,
+      CborItem[]?,
+    ];
+    if (header !== undefined) {
+      const [count, previous, key, signed] = header as [number, Uint8Array, Uint8Array, Uint8Array];
+      const names = { producer: toHex(producer), previous: toHex(previous), key: toHex(key), signature: toHex(signed) };
+      signature = { seq, count, producerSeq, ...names };
+    }
+    const message: StreamMessage = { seq, time, author: toHex(author), payload };
+    const isInGroup = signature !== undefined && seq < signature.seq + signature.count;
+    return isInGroup && signature !== undefined
+      ? { ...message, signed: true, signature }
+      : { ...message, signed: false };
+  });
+}
+
+interface Made {
+  readonly messages: readonly StreamMessage[];
+  readonly certificate?: () => unknown;
+  readonly start?: number;
+  readonly now?: () => number;
+}
+
+/** A verifier of a page that holds these messages, from `start` on. */
+const verifierOf = ({ messages, certificate = () => undefined, start = 0, now = () => 0 }: Made): AuthorVerifier =>
+  new AuthorVerifier({
+    platform: { keys: webKeys(), now, clock: () => 0 } as unknown as Platform,
+    edge: { authorKey: async () => certificate() } as unknown as EdgeClient,
+    stream: stream.name,
+    streamId: async () => fromHex(stream.id, 32),
+    held: (seq) => (seq < start ? undefined : messages[seq]),
+    committed: () => 0,
+  });
+
+const caseOf = (title: string) => {
+  const found = streams.find((one) => one.title === title);
+  assert.ok(found, title);
+  return { ...found, messages: messagesOf(found.records) };
+};
+
+const checkAll = (verifier: AuthorVerifier, messages: readonly StreamMessage[], node?: { rpcUrl: string }) =>
+  Promise.all(messages.map((message) => verifier.check(message, node)));
+
+const states = (checks: readonly AuthorCheck[]): string[] => checks.map(({ state }) => state);
+
+describe("a stream by the operator's keys", () => {
+  for (const { title, records, certificates, holds, hidden } of streams) {
+    test(title.slice(0, 60), async () => {
+      const messages = messagesOf(records);
+      const checks = await checkAll(verifierOf({ messages, certificate: () => certificates[0] }), messages);
+      const isSound = checks.every(({ state }) => state === "signed" || state === "unsigned");
+      assert.equal(isSound, holds || hidden === true, JSON.stringify(checks));
+    });
+  }
+
+  test("is not judged by what the page does not hold", async () => {
+    const { messages } = caseOf("a group left out of the middle");
+    const checks = await checkAll(verifierOf({ messages, start: 3 }), messages.slice(3));
+    assert.deepEqual(states(checks), ["signed"], "it began behind the first group");
+  });
+});
+
+describe("a wallet that did not sign itself", () => {
+  const { messages, certificates } = caseOf("a wallet's groups");
+  const forged = { ...certificates[0], signature: `0x${"00".repeat(65)}` };
+  const answering = (result: string, asked: unknown[] = []): typeof fetch => {
+    return async (_, init) => {
+      asked.push(JSON.parse(String(init?.body)));
+      return Response.json({ jsonrpc: "2.0", id: 1, result });
+    };
+  };
+  const nodeOf = (fetcher: typeof fetch) => ({ rpcUrl: "https://node.test", fetch: fetcher });
+
+  test("signed nothing that the page knows, without a node to ask", async () => {
+    for (const signature of [forged.signature, `0x${"6492".repeat(16)}`, `0x${"12".repeat(70)}`]) {
+      const checks = await checkAll(verifierOf({ messages, certificate: () => ({ ...forged, signature }) }), messages);
+      assert.deepEqual(new Set(states(checks)), new Set(["unknown"]), signature);
+    }
+  });
+
+  test("is asked once, and believed", async () => {
+    const asked: unknown[] = [];
+    const verifier = verifierOf({ messages, certificate: () => forged });
+    const agrees = nodeOf(answering(`0x1626ba7e${"00".repeat(28)}`, asked));
+    const checks = await checkAll(verifier, messages, agrees);
+    assert.deepEqual(new Set(states(checks)), new Set(["signed"]));
+    assert.ok(checks.every((check) => check.state === "signed" && check.voucher === "contract-wallet"));
+    assert.equal(asked.length, 1);
+    const denies = await checkAll(
+      verifierOf({ messages, certificate: () => forged }),
+      messages,
+      nodeOf(answering("0x")),
+    );
+    assert.deepEqual(new Set(states(denies)), new Set(["invalid"]));
+  });
+});
+
+describe("a certificate", () => {
+  test("is asked for again, so that a revocation is seen", async () => {
+    const { messages, certificates } = caseOf("a wallet's groups");
+    let [now, revoked]: [number, number | undefined] = [0, undefined];
+    const certificate = () => ({ ...certificates[0], ...(revoked === undefined ? {} : { revoked }) });
+    const verifier = verifierOf({ messages, certificate, now: () => now });
+    const [first, last] = [messages[0] as StreamMessage, messages.at(-1) as StreamMessage];
+    assert.equal((await verifier.check(first)).state, "signed");
+    revoked = Math.floor(first.time / 1_000) - 1;
+    assert.equal((await verifier.check(last)).state, "signed", "it is believed for a while");
+    now += CERTIFICATE_AGE_MS;
+    assert.equal((await verifier.check(last)).state, "invalid");
+  });
+});
