@@ -17,10 +17,10 @@ import { installPackageTools, packageTool } from "./lib/setup/package-tools.mjs"
 
 /**
  * What an entry may add to a page, in bytes, minified and gzipped, without React: up to a tenth above what it was when this
- * was written: streams of a pattern, presence and whole groups came last. A quarter of them is what signs messages and checks signatures, a wallet's on secp256k1 with them. An entry that
+ * was written: the question to wallets that are not deployed came last. A quarter of them is what signs messages and checks signatures, a wallet's on secp256k1 with them. An entry that
  * grows past its limit imports too much.
  */
-const MAX_GZIPPED_BYTES = { index: 54_000, receipt: 13_000, wallet: 8_000, react: 53_000 };
+const MAX_GZIPPED_BYTES = { index: 58_000, receipt: 14_500, wallet: 8_000, react: 56_000 };
 
 /** Words that the entries for receipts and wallets must not contain: they are for places without WebRTC. */
 const WEBRTC = /RTCPeerConnection|createDataChannel|RTCDataChannel/;

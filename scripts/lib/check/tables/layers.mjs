@@ -96,7 +96,7 @@ export const ROOM_LAYERS = [
       ["limits", "marks", "webrtc"],
       ["web-keys"],
       ["platform"],
-      ["wire", "backoff"],
+      ["wire", "backoff", "shared-by-page"],
       ["chain"],
       ["signed"],
       ["http"],
