@@ -26,7 +26,6 @@ import { sharedPeers } from "../session/shared-peers.ts";
 import type { Signer } from "../signed/signer.ts";
 import { type Bytes, fromHex, type Hex } from "../wire/bytes.ts";
 import { RelayErrorCode, type WelcomeFrame } from "../wire/frames.ts";
-import type { AnchorRef } from "../wire/records.ts";
 import { AuthorVerifier } from "./author-verifier.ts";
 import { FrameRouter } from "./frame-router.ts";
 import { Greeting } from "./greeting.ts";
@@ -93,6 +92,7 @@ export class StreamClient {
       keys: this.#keys,
       onAuthor: (author) => this.#authorIs(author),
     });
+    edge.readAs(this.#credentials);
     this.#memory = new PathMemory(platform, edge.origin);
     const progress = new Progress(edge, options.stream);
     this.progress = progress;
@@ -101,8 +101,7 @@ export class StreamClient {
     this.outbox = outbox;
     const onMarks = (): void => emit("marks", this.marks);
     const signatures = options.signatures ?? false;
-    const onAnchor = (anchor: AnchorRef): void => emit("anchor", anchor);
-    this.state = new StreamState({ progress, outbox, onMarks, onAnchor, signatures });
+    this.state = new StreamState({ progress, outbox, onMarks, onAnchor: (one) => emit("anchor", one), signatures });
     this.#sender = new Sender(outbox, platform);
     this.presence = new PresenceState(options, (presence) => emit("presence", presence));
     this.#greeting = new Greeting(this.state.feed, signatures, () => this.presence.abilities);
