@@ -152,19 +152,20 @@ describe("a subscriber", () => {
 
   test("waits for the rest of a group, and gives up in time", async () => {
     const { world, writer, reader, seen } = await pair();
-    world.session.subscribed = false;
+    const session = [...world.sessions].find(({ subscribed }) => subscribed);
+    if (session === undefined) throw new Error("the reader is subscribed");
+    session.subscribed = false;
     await publish(writer, "a", "b");
     const { signed } = world.open[0] ?? {};
     if (signed === undefined) throw new Error("the group is signed");
-    const session = [...world.sessions].at(-1);
     const { count, id, first, previous, key, signature } = signed;
-    session?.send([25, world.epoch, 0, count, id, first, previous, key, signature], world.frame(0));
-    await settle();
+    session.send([25, world.epoch, 0, count, id, first, previous, key, signature], world.frame(0));
+    await arrived(world, seen, 1);
     const check = reader.verifyAuthor(seen[0] as StreamMessage);
     await world.clock.advance(11_000);
     assert.equal((await check).state, "unknown");
     const again = reader.verifyAuthor(seen[0] as StreamMessage);
-    session?.send(world.frame(1));
+    session.send(world.frame(1));
     await world.clock.advance(1_000);
     assert.equal((await again).state, "signed");
     writer.close();
