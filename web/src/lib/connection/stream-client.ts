@@ -317,7 +317,8 @@ export class StreamClient {
       greet: (session) => {
         this.outbox.limitPayload(session.maxPayloadBytes);
         const { id, key } = this.#producer as Producer;
-        this.#greeting.hello(session, id, key === this.#signer?.text ? this.#signer?.key : undefined);
+        const signed = key === this.#signer?.text ? this.#signer?.key : undefined;
+        this.#greeting.hello(session, this.#http.isActive, id, signed);
       },
       onEnd: () => {
         this.#introduction.done();
@@ -392,7 +393,7 @@ export class StreamClient {
       outbox: this.outbox,
       sender: this.#sender,
       at: () => this.loop.state.at,
-      isFirst: () => this.#greeting.isFirst && !(this.#http.isActive && this.state.feed.epoch !== null),
+      isEarly: () => this.#greeting.isEarly,
       isAtTail: () => this.#greeting.isAtTail,
       onWelcome: (frame) => this.#welcome(frame),
       onMessage: ({ author, payload, seq }) => this.direct.relayed(author, payload, seq),
@@ -422,7 +423,6 @@ export class StreamClient {
     if (this.loop.state.at === "open") this.#channelBegins(); // another epoch, on the same channel
     this.#joinFailed = false;
     this.#http.stop();
-    this.#greeting.welcomed();
     this.outbox.limitPayload(Math.min(frame.limits.payload, session.maxPayloadBytes));
     if (this.state.welcome(frame, this.#greeting.subscribedAtTail) === "renewed") {
       this.loop.end(retryableError("no-welcome", "the producer id was renewed"));
