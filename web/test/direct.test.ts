@@ -5,8 +5,9 @@ import { DirectInbox, type DirectMessage } from "../src/lib/direct/inbox.ts";
 import { StreamChainError } from "../src/lib/errors.ts";
 import type { MailboxContents, PeerInfo, SessionAnswer } from "../src/lib/http/edge-answers.ts";
 import type { EdgeClient } from "../src/lib/http/edge-client.ts";
-import { DIRECT_IDLE_POLL_MS, DIRECT_LIFE_MS, MAX_DIRECT_PEERS } from "../src/lib/limits.ts";
+import { DIRECT_IDLE_POLL_MS, DIRECT_LIFE_MS, MAX_DIRECT_PEERS, MAX_DIRECT_UNCHECKED } from "../src/lib/limits.ts";
 import type { Platform } from "../src/lib/platform.ts";
+import { Publication, type SealedGroup } from "../src/lib/publish/publication.ts";
 import type { DataChannel, DirectConnection } from "../src/lib/webrtc.ts";
 import { type Bytes, type Hex, utf8Bytes } from "../src/lib/wire/bytes.ts";
 import { encodeCbor } from "../src/lib/wire/cbor.ts";
@@ -146,20 +147,52 @@ describe("direct channels", () => {
   interface Member {
     readonly direct: DirectChannels;
     readonly reported: string[];
+    /** The groups that were checked, by their first message. */
+    readonly checks: string[];
   }
 
-  function member(clock: VirtualClock, mailboxes: Mailboxes, session: string, parts: Partial<Platform> = {}): Member {
+  function member(
+    clock: VirtualClock,
+    mailboxes: Mailboxes,
+    session: string,
+    parts: Partial<Platform> = {},
+    verdict: Promise<string> | string = "signed",
+  ): Member {
     const reported: string[] = [];
+    const checks: string[] = [];
     const direct = new DirectChannels({
       platform: testPlatform(clock, { createDirectConnection: () => new FakeDirect(), ...parts }),
       edge: mailboxes.client(AUTHOR),
       token: () => "token",
-      check: async () => ({ state: "signed" }),
+      check: async (_, { payloads }) => {
+        checks.push(text(payloads[0] ?? new Uint8Array()));
+        return { state: await verdict };
+      },
       onMessage: ({ state, payload }) => reported.push(`${state}:${text(payload)}`),
       onPeers: () => {},
     });
     direct.follow(true, { location: `/v1/sessions/${session}`, iceServers: [] } as unknown as SessionAnswer);
-    return { direct, reported };
+    return { direct, reported, checks };
+  }
+
+  /** A group of one message, whose text is its number. */
+  const groupAt = (first: number): SealedGroup => ({
+    first,
+    count: 1,
+    previous: new Uint8Array(32),
+    signature: new Uint8Array(64),
+    publications: [new Publication(utf8Bytes(`${first}`))],
+  });
+
+  /** Two linked members, the second of which has got 100 groups at once; `verdict` is what its checks come to. */
+  async function flooded(verdict: Promise<string> | string): Promise<Record<"a" | "b", Member>> {
+    const clock = new VirtualClock();
+    const mailboxes = new Mailboxes();
+    const [a, b] = [member(clock, mailboxes, "aa"), member(clock, mailboxes, "bb", {}, verdict)];
+    await clock.advance(5_000);
+    for (let first = 0; first < 100; first++) a.direct.signed(groupAt(first), PRODUCER, new Uint8Array(33).fill(first));
+    await settle();
+    return { a, b };
   }
 
   test("two sessions open one channel and exchange messages", async () => {
@@ -225,6 +258,32 @@ describe("direct channels", () => {
     const [a, b] = [member(clock, mailboxes, "aa", { createDirectConnection: refuse }), member(clock, mailboxes, "bb")];
     await clock.advance(60_000);
     assert.deepEqual([a.direct.peers, b.direct.peers], [[], []]);
+    a.direct.stop();
+    b.direct.stop();
+  });
+
+  test("a forged group ends the checks of those behind it", async () => {
+    const { a, b } = await flooded("invalid");
+    assert.deepEqual([b.checks, b.reported, b.direct.peers], [["0"], [], []]);
+    a.direct.stop();
+    b.direct.stop();
+  });
+
+  test("few groups wait while the edge is silent", async () => {
+    let answer = (_state: string): void => {};
+    const { a, b } = await flooded(
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+    );
+    assert.deepEqual(b.checks, ["0"]);
+    answer("signed");
+    await settle();
+    const expected = Array.from({ length: MAX_DIRECT_UNCHECKED }, (_, i) => `tentative:${i}`);
+    assert.deepEqual(b.reported, expected, "the relay sends the others");
+    a.direct.signed(groupAt(100), PRODUCER, new Uint8Array(33));
+    await settle();
+    assert.equal(b.reported.at(-1), "tentative:100");
     a.direct.stop();
     b.direct.stop();
   });

@@ -129,6 +129,45 @@ describe("the change back to a session", () => {
   });
 });
 
+describe("a relay whose welcome comes late", () => {
+  /** The relay that is there now sends these before its welcome. */
+  const greet = async (world: World, words: readonly string[]): Promise<void> => {
+    Object.assign(world, { relayAnswers: true, welcomes: false });
+    while (world.received.length === 0) await world.clock.advance(500);
+    world.say(...words);
+    await settle();
+    world.welcomes = true;
+    world.welcome(world.session, world.session.producer ?? "");
+    await world.clock.advance(500);
+  };
+
+  test("loses no message to the HTTP that it replaces", async () => {
+    const world = shutWorld();
+    world.sessionAnswers.push(problem(503, "no-relay"));
+    Object.assign(world, { relayAnswers: true, welcomes: false });
+    const connection = join(world);
+    const seen = record(connection.subscribe({ from: 0 }));
+    await settle();
+    assert.equal(connection.state.state, "http");
+    await greet(world, ["a", "b"]);
+    assert.equal(connection.state.state, "open");
+    assert.deepEqual(seen, ["0:a", "1:b"]);
+    connection.close();
+  });
+
+  test("loses none where HTTP has no answer yet either", async () => {
+    const world = shutWorld();
+    world.byHttp.serves = false;
+    const connection = join(world);
+    const seen = record(connection.subscribe({ from: 0 }));
+    await world.clock.advance(ATTEMPT_MS);
+    await greet(world, ["a", "b"]);
+    assert.equal(connection.state.state, "open");
+    assert.deepEqual(seen, ["0:a", "1:b"]);
+    connection.close();
+  });
+});
+
 describe("clients that have only HTTP", () => {
   test("a browser without WebRTC is served by HTTP, as a guest", async () => {
     const world = shutWorld();

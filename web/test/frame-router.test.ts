@@ -24,7 +24,7 @@ const errorFrame = (code: number, ...retryMs: number[]): CborValue => [23, code,
 /** A router whose session is where `at` says; it ends as the loop would end it. */
 class Bench {
   at: LoopState<unknown>["at"] = "open";
-  isFirst = false;
+  isEarly = false;
   /** What the router called, in order. */
   readonly calls: string[] = [];
   readonly ends: StreamChainError[] = [];
@@ -44,7 +44,7 @@ class Bench {
       outbox: this.outbox,
       sender: new Sender(this.outbox, platform),
       at: () => this.at,
-      isFirst: () => this.isFirst,
+      isEarly: () => this.isEarly,
       isAtTail: () => false,
       onWelcome: () => {
         this.calls.push("welcome");
@@ -98,7 +98,7 @@ describe("the frame router", () => {
   test("before the first welcome of all every frame counts", () => {
     const bench = new Bench();
     bench.at = "greeting";
-    bench.isFirst = true;
+    bench.isEarly = true;
     bench.receive(message(0), WELCOME);
     assert.deepEqual(bench.calls, ["message 0", "welcome"]);
   });

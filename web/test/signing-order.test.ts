@@ -57,6 +57,25 @@ describe("groups that are signed side by side", () => {
     connection.close();
   });
 
+  test("a group that goes out unsigned meanwhile is unsigned", async () => {
+    const world = signedWorld();
+    const connection = await open(world);
+    const keys = world.keys as OriginKeys;
+    keys.waits = true;
+    const publication = connection.publish("a");
+    await settle();
+    assert.equal(keys.held, 1);
+    world.signatures.taken = false;
+    world.takeOver();
+    await world.clock.advance(1_000);
+    keys.release();
+    await settle();
+    world.commit();
+    await publication.stored;
+    assert.deepEqual([publication.signed, groupsOf(world), texts(world)], [false, [], ["a"]]);
+    connection.close();
+  });
+
   test("a reload goes on behind the last group that is stored", async () => {
     const world = signedWorld();
     for (const one of ["a", "b", "c"]) {

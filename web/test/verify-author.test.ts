@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { StreamConnection, StreamMessage } from "../src/lib/index.ts";
+import { MAX_GROUP_MESSAGES } from "../src/lib/limits.ts";
+import { Feed } from "../src/lib/read/feed.ts";
+import type { Hex } from "../src/lib/wire/bytes.ts";
 import { join } from "./support/joining.ts";
 import { People } from "./support/people.ts";
 import { OriginKeys } from "./support/signing.ts";
@@ -152,19 +155,20 @@ describe("a subscriber", () => {
 
   test("waits for the rest of a group, and gives up in time", async () => {
     const { world, writer, reader, seen } = await pair();
-    world.session.subscribed = false;
+    const session = [...world.sessions].find(({ subscribed }) => subscribed);
+    if (session === undefined) throw new Error("the reader is subscribed");
+    session.subscribed = false;
     await publish(writer, "a", "b");
     const { signed } = world.open[0] ?? {};
     if (signed === undefined) throw new Error("the group is signed");
-    const session = [...world.sessions].at(-1);
     const { count, id, first, previous, key, signature } = signed;
-    session?.send([25, world.epoch, 0, count, id, first, previous, key, signature], world.frame(0));
-    await settle();
+    session.send([25, world.epoch, 0, count, id, first, previous, key, signature], world.frame(0));
+    await arrived(world, seen, 1);
     const check = reader.verifyAuthor(seen[0] as StreamMessage);
     await world.clock.advance(11_000);
     assert.equal((await check).state, "unknown");
     const again = reader.verifyAuthor(seen[0] as StreamMessage);
-    session?.send(world.frame(1));
+    session.send(world.frame(1));
     await world.clock.advance(1_000);
     assert.equal((await again).state, "signed");
     writer.close();
@@ -184,4 +188,42 @@ describe("a subscriber", () => {
     writer.close();
     reader.close();
   });
+
+  test("that a session finds inside a group asks history", async () => {
+    const { world, writer, reader } = await pair();
+    reader.close();
+    Object.assign(world.byHttp, { serves: true, hasLeader: true, brings: 1 });
+    world.relayAnswers = false;
+    const late = join(world, { signatures: true });
+    const found: StreamMessage[] = [];
+    late.subscribe().on("message", (message) => found.push(message));
+    await world.clock.advance(11_000);
+    await publish(writer, "a", "b", "c");
+    world.commit();
+    await arrived(world, found, 1);
+    world.relayAnswers = true;
+    await world.clock.advance(75_000);
+    assert.equal(late.state.state, "open");
+    await publish(writer, "d");
+    await arrived(world, found, 4);
+    assert.deepEqual(
+      found.map(({ signed }) => signed),
+      [true, undefined, undefined, true],
+      "it is not called unsigned",
+    );
+    const checks = await Promise.all(found.map((message) => late.verifyAuthor(message)));
+    assert.ok(checks.every(({ state }) => state === "signed"));
+    for (const connection of [writer, late]) connection.close();
+  });
+});
+
+test("a feed is sure of signatures behind a group in parts alone", () => {
+  const feed = new Feed({ signatures: true });
+  feed.begin(1, 5, 5, true);
+  const author: Hex = `0x${"a1".repeat(20)}`;
+  feed.stored({ seq: 5, time: 1, author, payload: new Uint8Array(), signed: true });
+  const frame = { kind: "message", epoch: 1, time: 1, author: new Uint8Array(20), payload: new Uint8Array() } as const;
+  const end = 5 + MAX_GROUP_MESSAGES;
+  for (let seq = 6; seq <= end; seq++) feed.message({ ...frame, seq });
+  assert.deepEqual([feed.at(6)?.signed, feed.at(end - 1)?.signed, feed.at(end)?.signed], [undefined, undefined, false]);
 });

@@ -288,6 +288,15 @@ export const MAX_DIRECT_REMEMBERED = 1_024;
 /** Producers whose last direct `producer_seq` is known: four peers, each with several reloads. */
 export const MAX_DIRECT_PRODUCERS = 64;
 
+/**
+ * Signed groups of one direct peer that wait to be checked: what a person publishes while a certificate is fetched. Each is a
+ * frame of `MAX_CHANNEL_MESSAGE_BYTES` at most; the relay sends what is passed over.
+ */
+export const MAX_DIRECT_UNCHECKED = 16;
+
+/** Sessions that could not be reached directly and are remembered: more than can be tried within `DIRECT_RETRY_MS`. */
+export const MAX_DIRECT_UNREACHED = 256;
+
 /** Authors that one report of presence lists at most, as relays do. */
 export const MAX_PRESENT_AUTHORS = 100;
 

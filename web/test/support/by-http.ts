@@ -63,7 +63,8 @@ class EventResponse {
 
   /** Sends the stored messages that were not sent. */
   sendStored(): void {
-    for (; this.#seq < this.#world.stored.length; this.#seq++) {
+    const end = Math.min(this.#world.stored.length, this.#world.byHttp.brings);
+    for (; this.#seq < end; this.#seq++) {
       const { time, author, payload, signed } = this.#world.stored[this.#seq] as Accepted;
       if (this.#withSignatures && signed?.index === 0)
         this.#write("signature", this.#seq, groupJson(this.#seq, signed));
@@ -104,6 +105,8 @@ export class ByHttp {
   hasLeader = false;
   /** The number of next posts that are stored, but whose answer is lost. */
   lostAnswers = 0;
+  /** Responses bring the messages below this seq: the rest is on its way. */
+  brings = Number.POSITIVE_INFINITY;
   /** The edge forgot the seqs of repeated messages. */
   forgetsSeqs = false;
   /** Every message that was posted, as `number:text`, repetitions included. */

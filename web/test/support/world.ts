@@ -134,6 +134,8 @@ export class World {
   readonly listing = new Listing(this.clock);
   /** Whose tokens the edge knows; without them everybody is one guest. */
   people: People | null = null;
+  /** Who alone may read the stream; null: everybody. */
+  readers: ReadonlySet<Hex> | null = null;
   /** How many streams a connection takes; 1 for an edge or relay of the version before. */
   streams = 1;
   /** What the relay does with a grant; null: it takes it. */
@@ -366,6 +368,9 @@ export class World {
     if (proven === "time") return this.#wrongTime();
     if (this.people !== null && url.pathname.startsWith("/v1/auth/")) {
       return this.people.answer(url.pathname, headers.get("authorization"), proven);
+    }
+    if (method === "GET" && url.pathname.startsWith("/v1/streams/") && this.readers?.has(author ?? "0x") === false) {
+      return problem(404, "no-such-stream")();
     }
     if (method === "POST" && /^\/v1\/sessions\/[^/]+\/streams\//.test(url.pathname)) {
       if (author === undefined && this.people !== null) return problem(401, "unauthorized")();

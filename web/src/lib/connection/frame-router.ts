@@ -27,8 +27,8 @@ interface FrameRouterOptions {
   readonly sender: Sender;
   /** Where the session is. */
   readonly at: () => LoopState<unknown>["at"];
-  /** Whether nothing of the stream was brought before this session. */
-  readonly isFirst: () => boolean;
+  /** Whether frames count before the welcome: nothing of the stream was brought before this session. */
+  readonly isEarly: () => boolean;
   /** Whether the relay is asked for new messages only. */
   readonly isAtTail: () => boolean;
   readonly onWelcome: (frame: WelcomeFrame) => void;
@@ -69,7 +69,7 @@ export class FrameRouter {
         return true;
       case "connecting":
       case "greeting":
-        return kind === "welcome" || kind === "error" || this.#options.isFirst();
+        return kind === "welcome" || kind === "error" || this.#options.isEarly();
       default:
         return false;
     }

@@ -1,5 +1,7 @@
 // The requests that a client sends to a relay: `hello` at the start of a session, and once in a session `subscribe`, for
 // the messages from where the feed is.
+//
+// What always holds: before the welcome a relay is asked for messages only where its frames are taken before the welcome.
 
 import type { SendChannel } from "../publish/sender.ts";
 import type { Feed } from "../read/feed.ts";
@@ -15,7 +17,7 @@ export class Greeting {
   readonly #abilities: () => number;
   #wanted: { readonly from: number | null } | null = null;
   #subscribed = false;
-  #isFirst = true;
+  #isEarly = false;
 
   constructor(feed: Feed, signatures: boolean, abilities: () => number) {
     this.#feed = feed;
@@ -23,9 +25,9 @@ export class Greeting {
     this.#abilities = abilities;
   }
 
-  /** Whether no earlier session brought anything of the stream to this page. */
-  get isFirst(): boolean {
-    return this.#isFirst;
+  /** Whether the relay's frames count before its welcome: neither a session nor the edge brought anything of the stream before. */
+  get isEarly(): boolean {
+    return this.#isEarly;
   }
 
   /** Whether the relay is asked for new messages only. */
@@ -45,10 +47,14 @@ export class Greeting {
     return true;
   }
 
-  /** Sends `abilities` and `hello`; `key` signs what the producer sends. On the first session `subscribe` goes along; later ones need the epoch of the welcome first. */
-  hello(channel: SendChannel, producer: Uint8Array, key?: Uint8Array): void {
+  /**
+   * Sends `abilities` and `hello`; `key` signs what the producer sends. `subscribe` goes along unless the edge is followed
+   * (`isFollowed`) or the feed has an epoch: then that of the welcome is needed first.
+   */
+  hello(channel: SendChannel, isFollowed: boolean, producer: Uint8Array, key?: Uint8Array): void {
     channel.send(concat([this.#abilitiesFrame(), encodeFrame({ kind: "hello", producer, key })]));
-    if (this.#isFirst) this.subscribe(channel);
+    this.#isEarly = this.#feed.epoch === null && !isFollowed;
+    if (this.#isEarly) this.subscribe(channel);
   }
 
   /** Sends `abilities` again, with other wishes than before. */
@@ -60,11 +66,6 @@ export class Greeting {
     return encodeFrame({ kind: "abilities", bits: this.#abilities() });
   }
 
-  /** The relay's welcome came. */
-  welcomed(): void {
-    this.#isFirst = false;
-  }
-
   /** Sends `subscribe`, unless nothing is wanted or it was sent in this session. */
   subscribe(channel: SendChannel): void {
     if (this.#subscribed || this.#wanted === null) return;
@@ -74,9 +75,9 @@ export class Greeting {
     channel.send(encodeFrame({ kind: "subscribe", from, signatures: this.#signatures }));
   }
 
-  /** The session is over. It may have brought messages without a welcome. */
+  /** The session is over. */
   ended(): void {
     this.#subscribed = false;
-    if (this.#feed.epoch !== null) this.#isFirst = false;
+    this.#isEarly = false;
   }
 }

@@ -26,7 +26,6 @@ import { sharedPeers } from "../session/shared-peers.ts";
 import type { Signer } from "../signed/signer.ts";
 import { type Bytes, fromHex, type Hex } from "../wire/bytes.ts";
 import { RelayErrorCode, type WelcomeFrame } from "../wire/frames.ts";
-import type { AnchorRef } from "../wire/records.ts";
 import { AuthorVerifier } from "./author-verifier.ts";
 import { FrameRouter } from "./frame-router.ts";
 import { Greeting } from "./greeting.ts";
@@ -93,6 +92,7 @@ export class StreamClient {
       keys: this.#keys,
       onAuthor: (author) => this.#authorIs(author),
     });
+    edge.readAs(this.#credentials);
     this.#memory = new PathMemory(platform, edge.origin);
     const progress = new Progress(edge, options.stream);
     this.progress = progress;
@@ -101,8 +101,7 @@ export class StreamClient {
     this.outbox = outbox;
     const onMarks = (): void => emit("marks", this.marks);
     const signatures = options.signatures ?? false;
-    const onAnchor = (anchor: AnchorRef): void => emit("anchor", anchor);
-    this.state = new StreamState({ progress, outbox, onMarks, onAnchor, signatures });
+    this.state = new StreamState({ progress, outbox, onMarks, onAnchor: (one) => emit("anchor", one), signatures });
     this.#sender = new Sender(outbox, platform);
     this.presence = new PresenceState(options, (presence) => emit("presence", presence));
     this.#greeting = new Greeting(this.state.feed, signatures, () => this.presence.abilities);
@@ -318,7 +317,8 @@ export class StreamClient {
       greet: (session) => {
         this.outbox.limitPayload(session.maxPayloadBytes);
         const { id, key } = this.#producer as Producer;
-        this.#greeting.hello(session, id, key === this.#signer?.text ? this.#signer?.key : undefined);
+        const signed = key === this.#signer?.text ? this.#signer?.key : undefined;
+        this.#greeting.hello(session, this.#http.isActive, id, signed);
       },
       onEnd: () => {
         this.#introduction.done();
@@ -393,7 +393,7 @@ export class StreamClient {
       outbox: this.outbox,
       sender: this.#sender,
       at: () => this.loop.state.at,
-      isFirst: () => this.#greeting.isFirst && !(this.#http.isActive && this.state.feed.epoch !== null),
+      isEarly: () => this.#greeting.isEarly,
       isAtTail: () => this.#greeting.isAtTail,
       onWelcome: (frame) => this.#welcome(frame),
       onMessage: ({ author, payload, seq }) => this.direct.relayed(author, payload, seq),
@@ -423,7 +423,6 @@ export class StreamClient {
     if (this.loop.state.at === "open") this.#channelBegins(); // another epoch, on the same channel
     this.#joinFailed = false;
     this.#http.stop();
-    this.#greeting.welcomed();
     this.outbox.limitPayload(Math.min(frame.limits.payload, session.maxPayloadBytes));
     if (this.state.welcome(frame, this.#greeting.subscribedAtTail) === "renewed") {
       this.loop.end(retryableError("no-welcome", "the producer id was renewed"));

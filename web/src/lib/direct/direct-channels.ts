@@ -1,7 +1,8 @@
 // Direct channels to a few other browsers on the stream, when its settings allow them.
 //
 // What always holds: every message that is sent directly goes to the relay too, which alone gives it a seq and stores it;
-// a failure here is silent and changes nothing for the relay.
+// a failure here is silent and changes nothing for the relay. What a peer sends waits within bounds, and nothing is asked of
+// the edge for a peer whose channel is closed.
 
 import { StreamChainError } from "../errors.ts";
 import type { PeerInfo, SessionAnswer } from "../http/edge-answers.ts";
@@ -12,6 +13,8 @@ import {
   DIRECT_RETRY_MS,
   MAX_CHANNEL_MESSAGE_BYTES,
   MAX_DIRECT_PEERS,
+  MAX_DIRECT_UNCHECKED,
+  MAX_DIRECT_UNREACHED,
   MAX_PAYLOAD_BYTES,
 } from "../limits.ts";
 import type { Platform } from "../platform.ts";
@@ -45,6 +48,8 @@ interface Peer {
   readonly author: Hex;
   /** Resolves when what came before was checked: messages keep their order. */
   checked: Promise<void>;
+  /** Groups that wait to be checked, with the one that is. */
+  unchecked: number;
 }
 
 /** The direct channels of one connection. */
@@ -165,6 +170,7 @@ export class DirectChannels {
     const linked: Peer = {
       author: peer.author,
       checked: Promise.resolve(),
+      unchecked: 0,
       link: new DirectLink({
         platform,
         servers: this.#servers,
@@ -174,7 +180,7 @@ export class DirectChannels {
           if (linked.link.state === "open") this.#used = true;
           else if (this.#links.get(peer.session) === linked) {
             this.#links.delete(peer.session);
-            this.#retryAt.set(peer.session, platform.clock() + DIRECT_RETRY_MS);
+            this.#leaveAlone(peer.session);
           }
           onPeers();
         },
@@ -184,19 +190,33 @@ export class DirectChannels {
     return linked;
   }
 
+  #leaveAlone(session: string): void {
+    this.#retryAt.delete(session); // the map is in the order of time
+    this.#retryAt.set(session, this.#options.platform.clock() + DIRECT_RETRY_MS);
+    if (this.#retryAt.size > MAX_DIRECT_UNREACHED) this.#retryAt.delete(this.#retryAt.keys().next().value as string);
+  }
+
   /** Reports the messages of a group once it is known to be its author's; a forged one ends the channel. */
   #receiveGroup(peer: PeerInfo, received: DirectGroup): void {
     const linked = this.#links.get(peer.session);
-    if (linked === undefined) return;
+    if (linked === undefined || linked.unchecked >= MAX_DIRECT_UNCHECKED) return;
     const group = copyOf(received);
+    linked.unchecked++;
     linked.checked = linked.checked.then(async () => {
-      const { state } = await this.#options.check(peer.author, group);
-      if (this.#links.get(peer.session) !== linked) return;
-      if (state === "invalid") return linked.link.close();
-      group.payloads.forEach((payload, i) => {
-        const signed = state === "signed";
-        this.#inbox.arrived(peer.author, group.producer, group.producerSeq + i, payload as Bytes, signed);
-      });
+      await this.#checkGroup(peer, linked, group);
+      linked.unchecked--;
+    });
+  }
+
+  async #checkGroup(peer: PeerInfo, linked: Peer, group: DirectGroup): Promise<void> {
+    const isLinked = (): boolean => this.#links.get(peer.session) === linked;
+    if (!isLinked()) return;
+    const { state } = await this.#options.check(peer.author, group);
+    if (!isLinked()) return;
+    if (state === "invalid") return linked.link.close();
+    group.payloads.forEach((payload, i) => {
+      const signed = state === "signed";
+      this.#inbox.arrived(peer.author, group.producer, group.producerSeq + i, payload as Bytes, signed);
     });
   }
 

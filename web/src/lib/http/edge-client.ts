@@ -1,4 +1,6 @@
 // The edge's HTTP interface, version 1: one method per route. Every answer is checked before it is returned.
+//
+// What always holds: a request, and the token in it, goes to the edge's own origin alone.
 
 import { type Certificate, readCertificate } from "../chain/author-part.ts";
 import { readChainEvent } from "../chain/chain-events.ts";
@@ -32,6 +34,7 @@ import {
   type SessionAnswer,
   type StreamInfo,
 } from "./edge-answers.ts";
+import { type Reader, StreamReads } from "./stream-reads.ts";
 
 /** What makes a repeated message the same message: a `producer_seq`, or an idempotency key. */
 export type PublishNumber =
@@ -97,6 +100,11 @@ async function readJson(response: Response, what: string): Promise<JsonObject> {
   }
 }
 
+/** What is not there is undefined, and no error. */
+function absent(error: StreamChainError): undefined {
+  if (error.problem?.status !== 404) throw error;
+}
+
 /** Events of the chain in one answer, at most. */
 export const CHAIN_PAGE = 1_000;
 
@@ -123,10 +131,16 @@ export class EdgeClient {
   /** Origin of the edge, without a slash at the end. */
   readonly origin: string;
   readonly #fetch: typeof fetch;
+  readonly #reads = new StreamReads();
 
   constructor(origin: string, fetcher: typeof fetch) {
     this.origin = origin.replace(/\/+$/, "");
     this.#fetch = fetcher;
+  }
+
+  /** Reads streams that are not for everybody with this reader's token from now on. */
+  readAs(reader: Reader): void {
+    this.#reads.reader = reader;
   }
 
   async #request(path: string, init: RequestInit = {}): Promise<Response> {
@@ -153,6 +167,17 @@ export class EdgeClient {
     return readJson(response, path);
   }
 
+  /** Reads what belongs to a stream. */
+  #read(path: string, init: RequestInit = {}): Promise<Response> {
+    return this.#reads.read((token) =>
+      this.#request(path, { ...init, headers: { ...init.headers, ...bearer(token) } }),
+    );
+  }
+
+  async #readJson(path: string): Promise<JsonObject> {
+    return readJson(await this.#read(path, { headers: { accept: "application/json" } }), path);
+  }
+
   /** Chain, contract and operator of this edge. */
   async config(): Promise<EdgeConfig> {
     return readConfig(await this.#json("/v1/config"));
@@ -170,10 +195,7 @@ export class EdgeClient {
 
   /** Counts of a stream; undefined when it does not exist yet. */
   async stream(stream: string): Promise<StreamInfo | undefined> {
-    const json = await this.#json(`/v1/streams/${encodeURIComponent(stream)}`).catch((error) => {
-      if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
-      throw error;
-    });
+    const json = await this.#readJson(`/v1/streams/${encodeURIComponent(stream)}`).catch(absent);
     return json === undefined ? undefined : readStream(json);
   }
 
@@ -204,13 +226,10 @@ export class EdgeClient {
   ): Promise<StreamMessage[]> {
     const more = signatures ? "&signatures=1" : "";
     const path = `/v1/streams/${encodeURIComponent(stream)}/messages?from=${from}&limit=${limit}&erased=1${more}`;
-    const response = await this.#request(path, {
+    const response = await this.#read(path, {
       headers: { accept: "application/cbor-seq" },
       ...(signal === undefined ? {} : { signal }),
-    }).catch((error) => {
-      if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
-      throw error;
-    });
+    }).catch(absent);
     if (response === undefined) return [];
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (bytes.length > MAX_PAGE_BYTES)
@@ -224,20 +243,20 @@ export class EdgeClient {
 
   /** The receipt of one message; rejects with problem `not-anchored` until its anchor is on the chain. */
   async receipt(stream: string, seq: number): Promise<Receipt> {
-    const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/messages/${seq}/receipt`);
+    const response = await this.#read(`/v1/streams/${encodeURIComponent(stream)}/messages/${seq}/receipt`);
     return parseReceipt(await response.text());
   }
 
   /** Anchors that cover messages from `from` on, in order. */
   async anchors(stream: string, from: number, limit: number): Promise<AnchorInfo[]> {
     const path = `/v1/streams/${encodeURIComponent(stream)}/anchors?from=${from}&limit=${limit}`;
-    return (await this.#json(path)).objects("anchors").map(readAnchor);
+    return (await this.#readJson(path)).objects("anchors").map(readAnchor);
   }
 
   /** Runs of the stream that are in rounds on the chain, from `from` on, in order: as anchors, with the transactions of the rounds. */
   async runs(stream: string, from: number, limit: number): Promise<AnchorInfo[]> {
     const path = `/v1/streams/${encodeURIComponent(stream)}/runs?from=${from}&limit=${limit}`;
-    const runs = (await this.#json(path)).objects("runs");
+    const runs = (await this.#readJson(path)).objects("runs");
     return runs.filter((run) => run.has("state")).map(readAnchor);
   }
 
@@ -245,7 +264,7 @@ export class EdgeClient {
   async chainEvents(stream: string, after?: { block: number; logIndex: number }): Promise<ChainEvent[]> {
     const behind = after === undefined ? "" : `&block=${after.block}&logIndex=${after.logIndex}`;
     const path = `/v1/streams/${encodeURIComponent(stream)}/chain?limit=${CHAIN_PAGE}${behind}`;
-    return (await this.#json(path)).objects("events").map(readChainEvent);
+    return (await this.#readJson(path)).objects("events").map(readChainEvent);
   }
 
   /** Publishes one message by HTTP. Repeated with the same `producer_seq` or key it is the same message. */
@@ -305,10 +324,7 @@ export class EdgeClient {
       query.set("name", stream.name);
     }
     const path = `/v1/authors/${author}/keys/${toBase64Url(key)}`;
-    const json = await this.#json(query.size === 0 ? path : `${path}?${query}`).catch((error) => {
-      if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
-      throw error;
-    });
+    const json = await this.#json(query.size === 0 ? path : `${path}?${query}`).catch(absent);
     return json === undefined ? undefined : readCertificate(json);
   }
 

@@ -2,8 +2,8 @@
 // MAX_GROUPS_IN_SIGNING groups are being made, it is what was published until one of them was there.
 //
 // What always holds: a group knows the digest of the one before, whose signature it does not wait for; signatures come out
-// in the order of the groups. A group whose messages were given another number or failed meanwhile is dropped, with those
-// behind it, and nobody sees its signature.
+// in the order of the groups. A group whose messages failed meanwhile, were given another number or go out under another key
+// or none is dropped, with those behind it, and nobody sees its signature.
 
 import { keccak } from "../chain/keccak.ts";
 import { StreamChainError } from "../errors.ts";
@@ -121,7 +121,12 @@ export class Sealer {
 
   #stands({ signing, producer, id, first, publications }: InSigning): boolean {
     const isSame = this.#signing === signing && this.#waiting.producer() === producer && producer.id === id;
-    return isSame && publications.every(({ state, producerSeq }, i) => state !== "failed" && producerSeq === first + i);
+    const isSigned = producer.key === signing.signer.text; // an id that nobody used goes on unsigned where the relay wants that
+    return (
+      isSame &&
+      isSigned &&
+      publications.every(({ state, producerSeq }, i) => state !== "failed" && producerSeq === first + i)
+    );
   }
 
   #sign(

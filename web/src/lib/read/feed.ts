@@ -34,7 +34,7 @@ export class Feed {
   readonly #bounds: Required<FeedOptions>;
   /** The latest signature, of the group that follows it. */
   #signature: MessageSignature | undefined;
-  /** Below this seq a message without a signature may be of a group that began before the feed did. */
+  /** Below this seq a message without a signature may be of a group that began before the relay was asked for it. */
   #sureFrom = 0;
   #epoch: number | null = null;
   #committed = 0;
@@ -143,6 +143,8 @@ export class Feed {
     const retracted = isOther && this.#truncate(seq) ? seq : null;
     if (this.#next === null || seq > this.#next) this.#restartAt(seq);
     if (seq === this.#next) this.#push(message);
+    // A relay that goes on inside the group does not send its signature again.
+    if (message.signed) this.#sureFrom = Math.max(this.#sureFrom, endOfGroup(message));
     this.commit(seq + 1);
     return retracted;
   }
@@ -221,6 +223,10 @@ export class Feed {
     }
   }
 }
+
+/** The seq behind a signed message's group, as far as it is known: the group goes on no further. */
+const endOfGroup = ({ seq, signature }: StreamMessage): number =>
+  signature === undefined ? seq + MAX_GROUP_MESSAGES : signature.seq + signature.count;
 
 const isSame = (a: StreamMessage, b: StreamMessage): boolean =>
   a.time === b.time && a.author === b.author && sameBytes(a.payload, b.payload);

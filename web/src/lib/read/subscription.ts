@@ -217,7 +217,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     const due = cursor < feed.committed; // stored, but the edge did not answer, or does not have it yet
     if (got === 0 && !due) this.#setLoading(false, undefined);
     const ms = backoffMs(HISTORY_BACKOFF, this.#historyFailures++, 0);
-    await this.#until(() => !due && this.#source.feed.committed > cursor, ms);
+    await this.#until(() => this.#isFed() || (!due && feed.committed > cursor), ms);
   }
 
   /** Number of messages read, or -1 when that failed. */
