@@ -55,15 +55,23 @@ interface Made {
   readonly certificate?: () => unknown;
   readonly start?: number;
   readonly now?: () => number;
+  /** The names of streams that certificates were asked for. */
+  readonly asked?: (string | undefined)[];
 }
 
 /** A verifier of a page that holds these messages, from `start` on. */
-const verifierOf = ({ messages, certificate = () => undefined, start = 0, now = () => 0 }: Made): AuthorVerifier =>
+const verifierOf = ({ messages, certificate = () => undefined, start = 0, now = () => 0, asked = [] }: Made) =>
   new AuthorVerifier({
     platform: { keys: webKeys(), now, clock: () => 0 } as unknown as Platform,
-    edge: { authorKey: async () => certificate() } as unknown as EdgeClient,
-    stream: stream.name,
+    edge: {
+      authorKey: async (_: Hex, __: Bytes, { name }: { name: string | undefined }) => {
+        asked.push(name);
+        return certificate();
+      },
+    } as unknown as EdgeClient,
+    stream: stream.id,
     streamId: async () => fromHex(stream.id, 32),
+    place: async () => ({ id: fromHex(stream.id, 32), name: stream.name }),
     held: (seq) => (seq < start ? undefined : messages[seq]),
     committed: () => 0,
   });
@@ -143,5 +151,13 @@ describe("a certificate", () => {
     assert.equal((await verifier.check(last)).state, "signed", "it is believed for a while");
     now += CERTIFICATE_AGE_MS;
     assert.equal((await verifier.check(last)).state, "invalid");
+  });
+
+  test("is asked for by the stream's name, if it is called by its id", async () => {
+    const { messages, certificates } = caseOf("a wallet's groups");
+    const asked: (string | undefined)[] = [];
+    const verifier = verifierOf({ messages, certificate: () => certificates[0], asked });
+    assert.equal((await verifier.check(messages[0] as StreamMessage)).state, "signed");
+    assert.deepEqual(asked, [stream.name], "the edge is asked for one that is for this stream");
   });
 });

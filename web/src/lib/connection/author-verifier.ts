@@ -26,6 +26,7 @@ import { authorOf, decompress } from "../signed/point.ts";
 import { type Bytes, fromHex, type Hex, sameBytes, toHex } from "../wire/bytes.ts";
 import type { DirectGroup } from "../wire/frames.ts";
 import type { MessageSignature, StreamMessage } from "../wire/records.ts";
+import type { Place } from "./stream-id.ts";
 
 /** Who wrote a message, as far as it was checked. */
 export type AuthorCheck =
@@ -45,6 +46,8 @@ interface AuthorVerifierOptions {
   readonly stream: string;
   /** The stream's id. */
   readonly streamId: () => Promise<Bytes>;
+  /** The id and the name, which a wallet's sign-in may be for. */
+  readonly place: () => Promise<Place>;
   /** The message that the page holds at a seq, if it does. */
   readonly held: (seq: number) => StreamMessage | undefined;
   /** Every message below is stored. */
@@ -214,9 +217,10 @@ export class AuthorVerifier {
     ask: AskWallet | undefined,
     isExact = false,
   ): Promise<CheckedCertificate | undefined> {
-    const { edge, stream: name, streamId, platform } = this.#options;
+    const { edge, place, platform } = this.#options;
     const at = isExact ? Math.floor(time / 1_000) : undefined;
-    const stream = { id: toHex(await streamId()), name };
+    const { id, name } = await place();
+    const stream = { id: toHex(id), name };
     const request = (): Promise<Certificate | undefined> => edge.authorKey(author, fromHex(key), stream, at);
     // One that was revoked meanwhile is noticed.
     const turn = Math.floor(platform.now() / CERTIFICATE_AGE_MS);

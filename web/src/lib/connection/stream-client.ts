@@ -441,6 +441,7 @@ export class StreamClient {
       edge: this.edge,
       stream: this.#options.stream,
       streamId: () => this.#identity.id(),
+      place: () => this.#identity.place(),
       held: (seq) => feed.at(seq),
       committed: () => feed.committed,
     });

@@ -16,7 +16,7 @@ const WHOLE_ID = /^0x[0-9a-f]{64}$/i;
 const SHORT_ID = /^0x[0-9a-f]{40}$/i;
 
 /** Which stream is signed for. */
-interface Place {
+export interface Place {
   /** 32 bytes. */
   readonly id: Bytes;
   /** Undefined when the stream is called by its id and the edge does not show it. */

@@ -111,7 +111,8 @@ export const CHAIN_PAGE = 1_000;
 /** A stream by its id, and by what it is called by: its name, or an id too. */
 interface NamedStream {
   readonly id: Hex;
-  readonly name: string;
+  /** Undefined where it is not known: a certificate for some streams may then not be found. */
+  readonly name: string | undefined;
 }
 
 /** Which streams of a pattern are asked for. */
@@ -318,8 +319,7 @@ export class EdgeClient {
    */
   async authorKey(author: Hex, key: Uint8Array, stream: NamedStream, at?: number): Promise<Certificate | undefined> {
     const query = new URLSearchParams(at === undefined ? {} : { at: `${at}` });
-    // A stream that is called by its id has a name that is not known here.
-    if (!stream.name.startsWith("0x")) {
+    if (stream.name !== undefined) {
       query.set("stream", stream.id);
       query.set("name", stream.name);
     }

@@ -40,7 +40,8 @@ interface Claim {
   readonly point: Uint8Array;
   /** The time of the message, ms since the Unix epoch. */
   readonly time: number;
-  readonly stream: { readonly id: Hex; readonly name: string };
+  /** The name is undefined where the edge does not show the stream. */
+  readonly stream: { readonly id: Hex; readonly name: string | undefined };
   /** The chain that the wallet's text must be for, if it is known. */
   readonly chainId?: number;
 }
