@@ -80,13 +80,14 @@ impl Wallets {
 
     async fn try_call(&self, node: &Node, request: &Request) -> Result<bool, RpcError> {
         let timeout = ANSWER_TIMEOUT.min(self.patience).max(HURRIED_TIMEOUT);
+        let max_tries = if self.patience.is_zero() { 1 } else { TRIES };
         let mut tries = 0;
         loop {
             tries += 1;
             let answer = tokio::time::timeout(timeout, node.call(request)).await;
             let late = RpcError::Timeout(timeout.as_millis() as u64);
             match wallet_agrees(answer.unwrap_or(Err(late))) {
-                Err(error) if tries < TRIES && !matches!(error, RpcError::Timeout(_)) => {
+                Err(error) if tries < max_tries && !matches!(error, RpcError::Timeout(_)) => {
                     tokio::time::sleep(TRY_PAUSE).await;
                 }
                 answer => return answer,

@@ -98,6 +98,8 @@ async fn a_node_that_is_down_is_not_the_wallets_fault() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let node = Node::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     drop(listener);
+    let began = Instant::now();
     let answer = hurried().ask(&node, SLOW, HASH, &[1; 65].into()).await;
     assert!(answer.unwrap_err().starts_with("eth_call: "));
+    assert!(began.elapsed() < TRY_PAUSE, "without patience it is asked once");
 }
