@@ -18,12 +18,14 @@
 mod chain;
 mod edge;
 mod history;
+mod key_use;
 mod ledger;
 mod message;
 mod report;
 mod round_fault;
 mod rounds;
 mod signatures;
+mod sources;
 mod unvouched;
 mod vouching;
 mod wallets;
@@ -38,11 +40,9 @@ use ledger::{Anchor, Difference, Ledger, Summary};
 use report::{Checked, Outcome, Progress, Report};
 use rounds::Rounds;
 use signatures::Signatures;
-use std::collections::BTreeSet;
+use sources::Sources;
 use std::time::Duration;
-use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
-use streamchain_protocol::proof::bucket::bucket_of;
 use vouching::take_signature;
 use wallets::Wallets;
 
@@ -103,9 +103,6 @@ pub(crate) const NOT_CHECKED: u8 = 2;
 /// pause, before it counts as a difference.
 const LOOKS: u32 = 4;
 const LOOK_PAUSE: Duration = Duration::from_secs(3);
-
-/// How many lists of runs are asked for side by side: there is one for each round, half a million in a year.
-const LISTS_AT_ONCE: usize = 16;
 
 /// Checks, prints, and says with which code to exit.
 pub(crate) fn run(args: &VerifyStreamArgs) -> u8 {
@@ -212,60 +209,6 @@ fn is_not_meant(stream: &StreamEntry, wanted: Option<&StreamRef>, trust: &Trust)
     let another = is_another(wanted, stream.id, &stream.name);
     let refusal = another.or_else(|| trust.refuses_owner(stream.owner))?;
     Some(Difference::Another(refusal))
-}
-
-/// What a stream is compared with, read as far as it is needed.
-struct Sources<'a> {
-    chain_id: u64,
-    edge: &'a EdgeReader,
-    node: &'a Node,
-    anchors: &'a mut Anchors,
-    /// `None`: neither the caller nor the edge says whose rounds there are.
-    rounds: Option<&'a mut Rounds>,
-    wallets: &'a mut Wallets,
-    /// What the caller requires of authors' signatures.
-    required: &'a SignatureArgs,
-}
-
-impl Sources<'_> {
-    /// The accounts that anchored a stream, or the rounds that it has runs in.
-    fn anchorers(&self, stream: StreamId) -> BTreeSet<Address> {
-        let mut all = self.anchors.anchorers(stream);
-        if let Some(rounds) = self.rounds.as_ref().filter(|rounds| rounds.has(stream)) {
-            all.extend(self.anchors.anchorers(rounds.stream));
-        }
-        all
-    }
-
-    /// All that the chain says of a stream, in order: its own anchors, and then its runs in rounds, since a stream goes from
-    /// the one to the other once. Reads the lists of its bucket of all rounds that the chain has.
-    async fn on_chain(&mut self, stream: StreamId) -> Result<Result<Vec<Anchor>, Difference>, String> {
-        let mut all = self.anchors.of(stream);
-        let Some(rounds) = self.rounds.as_mut() else {
-            return Ok(Ok(all));
-        };
-        let on_chain = self.anchors.of(rounds.stream);
-        let bucket = bucket_of(stream);
-        loop {
-            let due = rounds.due(bucket, &on_chain);
-            if due.is_empty() {
-                break;
-            }
-            let numbers: Vec<u64> = due
-                .iter()
-                .take(LISTS_AT_ONCE)
-                .map(|round| round.first.0)
-                .collect();
-            let lists = self.edge.bucket_lists(&numbers, bucket).await?;
-            for (round, list) in due.iter().zip(lists) {
-                if let Err(fault) = rounds.take(bucket, round, list) {
-                    return Ok(Err(fault.into()));
-                }
-            }
-        }
-        all.extend(rounds.anchors(stream, &on_chain));
-        Ok(Ok(all))
-    }
 }
 
 async fn verify_stream(

@@ -5,6 +5,7 @@
 //! the edge says itself, such as digests, does not count. Where nobody vouches, the group is counted as [`unvouched`](super::unvouched),
 //! and what comes behind it is checked as well.
 
+use super::key_use::KeyUse;
 use super::message::{GroupItem, GroupPlace, Message};
 use super::unvouched::{Unvouched, UnvouchedGroups};
 use crate::core::GroupKey;
@@ -64,18 +65,6 @@ pub(super) enum SignatureFault {
         author: Address,
         reason: &'static str,
     },
-}
-
-/// A key that signed for an author who is not the key: somebody must vouch for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KeyUse {
-    pub author: Address,
-    pub key: PublicKey,
-    /// The seconds of the group's first and last message.
-    pub times: (UnixSec, UnixSec),
-    /// The group's last message.
-    pub seq: Seq,
-    pub messages: u64,
 }
 
 /// What the signatures of a stream amount to.

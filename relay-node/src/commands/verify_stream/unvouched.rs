@@ -5,7 +5,7 @@
 //! about beside an honest edge: a contract wallet may say no to what it said yes to, and a key may be revoked while messages are on
 //! their way. If those were faults, any participant could spoil the check of a stream for good.
 
-use super::signatures::KeyUse;
+use super::key_use::KeyUse;
 use streamchain_chain::authors::AuthorFault;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::Seq;

@@ -1,8 +1,9 @@
 //! Who attests the author of each message: its group's signature, the certificates of the edge, and the wallets on the chain.
 
-use super::Sources;
+use super::key_use::KeyUse;
 use super::message::Message;
-use super::signatures::{KeyUse, SignatureFault, Signatures};
+use super::signatures::{SignatureFault, Signatures};
+use super::sources::Sources;
 use super::unvouched::Unvouched;
 use crate::commands::authors::Attested;
 use streamchain_chain::authors::Voucher;
