@@ -388,5 +388,5 @@ impl Signatures {
 }
 
 #[cfg(test)]
-#[path = "signatures_tests.rs"]
-mod tests;
+#[path = "unvouched_tests.rs"]
+mod unvouched_tests;
