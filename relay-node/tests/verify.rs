@@ -15,6 +15,8 @@ mod forgeries;
 mod http;
 #[path = "verify/rounds.rs"]
 mod rounds;
+#[path = "verify/wallets.rs"]
+mod wallets;
 
 use alloy_sol_types::SolEvent;
 use serde_json::{Value, json};

@@ -12,7 +12,9 @@
 //
 // `streams` are whole streams as their records, with a certificate for each key that is not its author's own; `holds` and
 // `wrong` as above, and "chain" for what is missing, doubled or out of order. With `hidden`, only the records show it: history does
-// not say the producers of messages without signatures, so whoever reads that must require signatures.
+// not say the producers of messages without signatures, so whoever reads that must require signatures. With `unvouched`, a
+// participant can bring it about beside an honest edge (an account that says no on the chain, or has no code any more, a key that is
+// revoked while its messages are on their way): the verifier says that nobody vouches for the groups, goes on, and refuses them where signatures are required.
 
 import { concat, getAddress, keccak256, numberToHex, slice, stringToHex } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
@@ -406,6 +408,10 @@ const streams = (certificates) => {
   const unsigned = { author: page.author, producer, first: 0, payloads: [payload("plain")] };
   const [aside] = groupsOf(forger.author, forger.secret).map((group) => ({ ...group, key: forger.key }));
   const certificate = (given) => [{ author, key: walletKey.key, ...given }];
+  const byOperator = groupsOf(author, forger.secret).map((group) => ({ ...group, key: forger.key }));
+  const contract = contractWallet.toLowerCase();
+  const contracted = groupsOf(contract, walletKey.secret).map((group) => ({ ...group, key: walletKey.key }));
+  const byContract = { certificates: [{ author: contract, key: walletKey.key, ...certificates.contract }] };
   const streamCase = (title, groups, verdict, more = {}) => ({
     title,
     ...recordsOf(groups, 1000 * HOUR),
@@ -423,9 +429,26 @@ const streams = (certificates) => {
     streamCase("a wallet's groups with a certificate by the operator", walled, fails("key"), {
       certificates: certificate({ ...certificates.forged, kind: "wallet" }),
     }),
+    streamCase("a wallet's groups by the operator's key and certificate", byOperator, fails("key"), {
+      certificates: [{ author, key: forger.key, ...certificates.forged }],
+      unvouched: true,
+    }),
+    streamCase("a wallet's groups with another account's certificate", walled, fails("key"), {
+      certificates: certificate(certificates.other),
+    }),
     streamCase("a wallet's groups by a key that was revoked before", walled, fails("time"), {
       certificates: certificate({ ...certificates.wallet, revoked: T0 }),
+      unvouched: true,
     }),
+    streamCase("a contract wallet's groups, and a page's behind them", [...contracted, ...mine], good, byContract),
+    streamCase(
+      "a contract wallet's groups, and one left out behind them",
+      [...contracted, one, eight],
+      fails("chain"),
+      {
+        ...byContract,
+      },
+    ),
     streamCase("a group left out of the middle", [one, eight], fails("chain")),
     streamCase("the first group left out", [four, eight], fails("chain")),
     streamCase("a group cut short", [one, { ...four, payloads: four.payloads.slice(0, 2) }, eight], fails("chain")),

@@ -3,6 +3,7 @@
 pub(crate) mod authors;
 pub(crate) mod health;
 pub(crate) mod key;
+mod node_answer;
 pub(crate) mod rebuild;
 mod trust;
 pub(crate) mod verify;

@@ -9,6 +9,7 @@ mod judge;
 mod step;
 
 use super::authors::{SignatureArgs, wallet_agrees, wallet_question};
+use super::node_answer::read_answer;
 use super::trust::TrustArgs;
 use crate::error_text::printable;
 use clap::Args;
@@ -180,7 +181,5 @@ async fn call(http: &reqwest::Client, url: &NodeUrl, request: &Request) -> Resul
         .body(request.body())
         .send()
         .await;
-    let response = sent.map_err(broken)?;
-    let status = response.status().as_u16();
-    request.decode_response(status, &response.text().await.map_err(broken)?)
+    read_answer(sent.map_err(broken)?, request, broken).await
 }

@@ -9,38 +9,42 @@
 //! read from the first round on, and each must give the root that the chain has.
 //!
 //! What authors signed is checked as well: every group's signature, every producer's chain of groups, and who vouches for each key.
+//! Who vouches is up to participants in part: whatever that comes to, the check goes on ([`unvouched`]).
 //!
-//! [`ledger`], [`rounds`] and [`signatures`] are pure and compare; [`chain`] reads the contract's events with the machine that the edge's
-//! Listener runs; [`edge`] and [`history`] read what is stored; [`report`] is what people and programs see.
+//! [`ledger`], [`rounds`] and [`signatures`] are pure and compare; [`vouching`] and [`wallets`] ask who vouches for keys; [`chain`] reads
+//! the contract's events with the machine that the edge's Listener runs; [`edge`] and [`history`] read what is stored; [`report`] is
+//! what people and programs see.
 
 mod chain;
 mod edge;
 mod history;
+mod key_use;
 mod ledger;
 mod message;
 mod report;
 mod round_fault;
 mod rounds;
 mod signatures;
+mod sources;
+mod unvouched;
+mod vouching;
+mod wallets;
 
-use super::authors::{Attested, SignatureArgs, wallet_agrees, wallet_question};
+use super::authors::SignatureArgs;
 use super::trust::{Trust, TrustArgs, is_another};
 use chain::{Anchors, Node};
 use clap::Args;
 use edge::{EdgeReader, StreamEntry};
 use history::Messages;
 use ledger::{Anchor, Difference, Ledger, Summary};
-use message::Message;
-use report::{Outcome, Progress, Report};
+use report::{Checked, Outcome, Progress, Report};
 use rounds::Rounds;
-use signatures::{KeyUse, SignatureFault, Signatures};
-use std::collections::BTreeSet;
+use signatures::Signatures;
+use sources::Sources;
 use std::time::Duration;
-use streamchain_chain::authors::Voucher;
-use streamchain_chain::ethereum::BlockId;
-use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
-use streamchain_protocol::proof::bucket::bucket_of;
+use vouching::take_signature;
+use wallets::Wallets;
 
 /// What the help text of the command ends with.
 pub(crate) const VERIFY_STREAM_EXAMPLES: &str = "\
@@ -51,12 +55,15 @@ EXAMPLES
 The command reads and hashes every stored message, and compares every root with the contract's events. Where messages
 are in rounds it reads the list of runs of every round. It checks every signature of an author, and that no group of a producer is
 missing, cut short, doubled or out of order. History does not say which producers messages without signatures are of: they are
-counted, and --require-signature refuses them. Stored messages that wait for an anchor are counted; they are
-not a difference. Progress is written to standard error.
+counted, and --require-signature refuses them. A group counts as not vouched for where its key had expired or was revoked, or its
+author's contract wallet does not accept the sign-in: the operator attests its author, the first such groups are named, and
+--require-signature refuses them. A certificate that is missing or wrong by itself is a difference. Stored messages that wait
+for an anchor are counted; they are not a difference. Progress is written to standard error.
 
 EXIT CODES
     0  all roots agree
-    1  something differs: the output has the first difference of each stream
+    1  something differs: the output has the first difference of each stream. Where that is an author who is not attested as
+       required, all else was checked as well
     2  it could not be checked: the edge or the RPC endpoint is unreachable, or the RPC node contradicts itself";
 
 /// `relay-node verify-stream`
@@ -97,9 +104,6 @@ pub(crate) const NOT_CHECKED: u8 = 2;
 const LOOKS: u32 = 4;
 const LOOK_PAUSE: Duration = Duration::from_secs(3);
 
-/// How many lists of runs are asked for side by side: there is one for each round, half a million in a year.
-const LISTS_AT_ONCE: usize = 16;
-
 /// Checks, prints, and says with which code to exit.
 pub(crate) fn run(args: &VerifyStreamArgs) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -137,13 +141,13 @@ async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
     };
     let rounds_owner = trust.rounds_owner.or_else(|| config.rounds_owner());
     let mut rounds = rounds_owner.map(|owner| Rounds::new(owner, streams.iter().map(|stream| stream.id)));
-    let mut open = None;
+    let (mut open, mut wallets) = (None, Wallets::new());
     let mut progress = Progress::new();
     let mut report = Report::new(chain_id, &trust, trust.open_questions(args.stream.as_ref()));
     for stream in streams {
         let wanted = args.stream.as_ref().map(|wanted| meant(wanted, &trust));
         if let Some(difference) = is_not_meant(&stream, wanted.as_ref(), &trust) {
-            report.add(&stream, [], Outcome::Differs(difference));
+            report.add(&stream, [], Outcome::Differs(difference).into());
             continue;
         }
         if trust.owner.is_some_and(|owner| owner != stream.owner) {
@@ -161,9 +165,10 @@ async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
             node: &node,
             anchors: &mut anchors,
             rounds: rounds.as_mut(),
+            wallets: &mut wallets,
             required: &args.signatures,
         };
-        let outcome = verify_stream(&mut sources, &stream, &mut progress, &trust).await?;
+        let checked = verify_stream(&mut sources, &stream, &mut progress, &trust).await?;
         let anchorers = sources.anchorers(stream.id);
         if let Some(rounds) = rounds.as_ref().filter(|rounds| rounds.has(stream.id)) {
             if let Some(missing) = trust.lacks_rounds(args.stream.as_ref(), stream.owner, rounds.owner) {
@@ -171,7 +176,7 @@ async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
             }
             open = open.or_else(|| trust.open_about_rounds(stream.owner, rounds.owner));
         }
-        report.add(&stream, anchorers, outcome);
+        report.add(&stream, anchorers, checked);
     }
     report.blocks(anchors.start(), anchors.end());
     report.rounds(rounds.as_ref(), &anchors, open);
@@ -206,95 +211,44 @@ fn is_not_meant(stream: &StreamEntry, wanted: Option<&StreamRef>, trust: &Trust)
     Some(Difference::Another(refusal))
 }
 
-/// What a stream is compared with, read as far as it is needed.
-struct Sources<'a> {
-    chain_id: u64,
-    edge: &'a EdgeReader,
-    node: &'a Node,
-    anchors: &'a mut Anchors,
-    /// `None`: neither the caller nor the edge says whose rounds there are.
-    rounds: Option<&'a mut Rounds>,
-    /// What the caller requires of authors' signatures.
-    required: &'a SignatureArgs,
-}
-
-impl Sources<'_> {
-    /// The accounts that anchored a stream, or the rounds that it has runs in.
-    fn anchorers(&self, stream: StreamId) -> BTreeSet<Address> {
-        let mut all = self.anchors.anchorers(stream);
-        if let Some(rounds) = self.rounds.as_ref().filter(|rounds| rounds.has(stream)) {
-            all.extend(self.anchors.anchorers(rounds.stream));
-        }
-        all
-    }
-
-    /// All that the chain says of a stream, in order: its own anchors, and then its runs in rounds, since a stream goes from
-    /// the one to the other once. Reads the lists of its bucket of all rounds that the chain has.
-    async fn on_chain(&mut self, stream: StreamId) -> Result<Result<Vec<Anchor>, Difference>, String> {
-        let mut all = self.anchors.of(stream);
-        let Some(rounds) = self.rounds.as_mut() else {
-            return Ok(Ok(all));
-        };
-        let on_chain = self.anchors.of(rounds.stream);
-        let bucket = bucket_of(stream);
-        loop {
-            let due = rounds.due(bucket, &on_chain);
-            if due.is_empty() {
-                break;
-            }
-            let numbers: Vec<u64> = due
-                .iter()
-                .take(LISTS_AT_ONCE)
-                .map(|round| round.first.0)
-                .collect();
-            let lists = self.edge.bucket_lists(&numbers, bucket).await?;
-            for (round, list) in due.iter().zip(lists) {
-                if let Err(fault) = rounds.take(bucket, round, list) {
-                    return Ok(Err(fault.into()));
-                }
-            }
-        }
-        all.extend(rounds.anchors(stream, &on_chain));
-        Ok(Ok(all))
-    }
-}
-
 async fn verify_stream(
     sources: &mut Sources<'_>,
     stream: &StreamEntry,
     progress: &mut Progress,
     trust: &Trust,
-) -> Result<Outcome, String> {
+) -> Result<Checked, String> {
     let on_chain = match claimed_on_chain(sources, stream.id).await? {
         Ok(on_chain) => on_chain,
-        Err(difference) => return Ok(Outcome::Differs(difference)),
+        Err(difference) => return Ok(Outcome::Differs(difference).into()),
     };
     let refusal = sources
         .anchorers(stream.id)
         .into_iter()
         .find_map(|by| trust.refuses_anchorer(by));
     if let Some(refusal) = refusal {
-        return Ok(Outcome::Differs(Difference::Another(refusal)));
+        return Ok(Outcome::Differs(Difference::Another(refusal)).into());
     }
     // The chain was read before the messages: what an event covers is stored by then.
     let mut ledger = match Ledger::new(stream.id, on_chain) {
         Ok(ledger) => ledger,
-        Err(difference) => return Ok(Outcome::Differs(difference)),
+        Err(difference) => return Ok(Outcome::Differs(difference).into()),
     };
     if let Some(Err(fault)) = sources.rounds.as_ref().map(|rounds| rounds.follow(stream.id)) {
-        return Ok(Outcome::Differs(fault.into()));
+        return Ok(Outcome::Differs(fault.into()).into());
     }
     let mut signatures = Signatures::new(stream.id, stream.name.clone(), sources.chain_id);
-    match read_all(sources, stream, (&mut ledger, &mut signatures), progress).await? {
-        Err(difference) => Ok(Outcome::Differs(difference)),
-        Ok(head) => Ok(match ledger.finish(head) {
-            Ok(summary) => Outcome::Agrees(Summary {
-                signed: signatures.summary(),
-                ..summary
-            }),
-            Err(difference) => Outcome::Differs(difference),
-        }),
-    }
+    let read = read_all(sources, stream, (&mut ledger, &mut signatures), progress).await?;
+    let signed = signatures.summary();
+    let (refusal, unvouched) = signatures.attested();
+    let outcome = match read.and_then(|head| ledger.finish(head)) {
+        Err(difference) => Outcome::Differs(difference),
+        Ok(summary) => Outcome::Agrees(Summary { signed, ..summary }),
+    };
+    Ok(Checked {
+        outcome,
+        refusal,
+        unvouched,
+    })
 }
 
 /// All that the chain says of a stream, or the first difference between that and what the edge claims of the chain.
@@ -323,13 +277,14 @@ async fn claimed_on_chain(
 
 /// Feeds segments and messages to the ledger, and messages to the check of signatures; gives the head, or the first difference.
 async fn read_all(
-    sources: &Sources<'_>,
+    sources: &mut Sources<'_>,
     stream: &StreamEntry,
     (ledger, signatures): (&mut Ledger, &mut Signatures),
     progress: &mut Progress,
 ) -> Result<Result<Seq, Difference>, String> {
-    let mut segments = sources.edge.segments(stream.id);
-    let mut messages = Messages::new(sources.edge, stream.id);
+    let edge = sources.edge;
+    let mut segments = edge.segments(stream.id);
+    let mut messages = Messages::new(edge, stream.id);
     loop {
         // Behind the last segment is what the edge has not joined into one yet.
         let segment = segments.next().await?;
@@ -353,64 +308,4 @@ async fn read_all(
             progress.show(&stream.name, ledger, messages.head());
         }
     }
-}
-
-/// Checks what a message shows of its author's signature, with the certificates and wallets that it takes.
-async fn take_signature(
-    sources: &Sources<'_>,
-    signatures: &mut Signatures,
-    message: &Message,
-) -> Result<Result<(), SignatureFault>, String> {
-    let required = |attested| match sources.required.refuses(attested) {
-        Some(reason) => Err(SignatureFault::Required {
-            seq: message.seq,
-            author: message.author,
-            reason,
-        }),
-        None => Ok(()),
-    };
-    let used = match signatures.take(message) {
-        Ok(None) if message.group.is_none() => return Ok(required(Attested::ByOperator)),
-        Ok(None) => return Ok(Ok(())),
-        Ok(Some(used)) => used,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let voucher = match signatures.vouched(&used) {
-        Some(voucher) => voucher,
-        None => match find_voucher(sources, signatures, &used).await? {
-            Ok(voucher) => voucher,
-            Err(fault) => return Ok(Err(fault)),
-        },
-    };
-    let attested = sources.required.attested(&used.key, &voucher);
-    signatures.count(&used, attested == Attested::ByAuthor);
-    Ok(required(attested))
-}
-
-/// Asks the edge for the certificate of a key, and the chain about a contract wallet.
-async fn find_voucher(
-    sources: &Sources<'_>,
-    signatures: &mut Signatures,
-    used: &KeyUse,
-) -> Result<Result<Voucher, SignatureFault>, String> {
-    let certificate = sources
-        .edge
-        .certificate(signatures.stream(), used.author, &used.key, used.times.1)
-        .await?;
-    let voucher = match signatures.judge(used, certificate.as_ref()) {
-        Ok(voucher) => voucher,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    if let Voucher::ContractWallet { hash, signature, .. } = &voucher {
-        let request = wallet_question(used.author, *hash, signature.clone(), BlockId::Latest);
-        let answer = wallet_agrees(sources.node.call(&request).await);
-        if !answer.map_err(|error| format!("{}: {error}", request.method()))? {
-            let KeyUse { seq, author, key, .. } = *used;
-            return Ok(Err(SignatureFault::NoCertificate { seq, author, key }));
-        }
-    }
-    if let Some(certificate) = certificate {
-        signatures.keep(used, certificate, voucher.clone());
-    }
-    Ok(Ok(voucher))
 }

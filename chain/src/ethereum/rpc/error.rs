@@ -81,11 +81,15 @@ impl RpcError {
     }
 
     /// Whether the fault may be the node's: that nothing can be said of what was asked. An error of the node itself may
-    /// be about the question.
+    /// be about the question. A revert is the contract's answer, whatever its code and its words: the words are the
+    /// contract's own, which anybody may have deployed.
     pub fn is_nodes_fault(&self) -> bool {
         match self {
             // Internal error, resource unavailable (EIP-1474), or a rate limit.
-            RpcError::Node { code, .. } => matches!(code, -32603 | -32002) || self.is_rate_limited(),
+            RpcError::Node { code, .. } => {
+                let is_internal = matches!(code, -32603 | -32002) && self.revert().is_none();
+                is_internal || self.is_rate_limited()
+            }
             RpcError::TooLarge(_) => false,
             _ => true,
         }
@@ -150,12 +154,14 @@ impl RpcError {
     }
 
     /// Whether the node says that it is asked too often. A rate limit in other words is found out by the back-off that
-    /// follows every failure.
+    /// follows every failure. A revert never is one: nodes put the contract's words into the message.
     pub(crate) fn is_rate_limited(&self) -> bool {
         match self {
-            RpcError::Http(429) | RpcError::AllLimited(_) => true,
+            // No contract decides about the HTTP status, nor about this code, which stands for it.
+            RpcError::Http(429) | RpcError::AllLimited(_) | RpcError::Node { code: 429, .. } => true,
+            RpcError::Node { .. } if self.revert().is_some() => false,
             RpcError::Node {
-                code: 429 | -32029 | -32012 | -32016,
+                code: -32029 | -32012 | -32016,
                 ..
             } => true,
             _ => self.says(&[
@@ -287,6 +293,31 @@ mod tests {
     fn a_rate_limit_is_not_a_range_that_is_too_large() {
         let limited = RpcError::from_json(&json!({ "code": -32005, "message": "rate limit exceeded" }));
         assert!(limited.is_rate_limited() && !limited.asks_for_less());
+    }
+
+    #[test]
+    fn the_words_of_a_revert_are_not_the_nodes() {
+        let wallet_says = "rate limit: too many requests, capacity";
+        let reverts = [
+            json!({ "code": 3, "message": format!("execution reverted: {wallet_says}"), "data": "0x08c379a0" }),
+            json!({ "code": 3, "message": wallet_says }),
+            json!({ "code": -32000, "message": format!("VM Exception while processing transaction: revert {wallet_says}") }),
+            json!({ "code": -32015, "message": wallet_says, "data": "Reverted 0x08c379a0" }),
+            json!({ "code": -32603, "message": wallet_says, "data": { "message": wallet_says, "data": "0x08c379a0" } }),
+            json!({ "code": -32016, "message": wallet_says, "data": "0x" }),
+        ];
+        for revert in reverts {
+            let error = RpcError::from_json(&revert);
+            assert!(error.revert().is_some(), "{revert}");
+            assert!(!error.is_rate_limited() && !error.is_nodes_fault(), "{revert}");
+        }
+        for limit in [
+            json!({ "code": -32005, "message": wallet_says }),
+            json!({ "code": 429, "message": "x" }),
+        ] {
+            let error = RpcError::from_json(&limit);
+            assert!(error.is_rate_limited() && error.is_nodes_fault(), "{limit}");
+        }
     }
 
     #[test]

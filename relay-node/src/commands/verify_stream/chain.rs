@@ -2,6 +2,7 @@
 //! that contradict themselves.
 
 use super::ledger::Anchor;
+use crate::commands::node_answer::read_answer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_chain::ethereum::{Answer, NodeUrl, Request, RpcError};
@@ -49,9 +50,7 @@ impl Node {
             .body(request.body())
             .send()
             .await;
-        let response = sent.map_err(broken)?;
-        let status = response.status().as_u16();
-        request.decode_response(status, &response.text().await.map_err(broken)?)
+        read_answer(sent.map_err(broken)?, request, broken).await
     }
 
     pub(super) async fn chain_id(&self) -> Result<u64, String> {

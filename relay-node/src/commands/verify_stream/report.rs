@@ -4,7 +4,8 @@ use super::chain::Anchors;
 use super::edge::StreamEntry;
 use super::ledger::{Difference, Ledger, Summary};
 use super::rounds::Rounds;
-use super::signatures::Signed;
+use super::signatures::{SignatureFault, Signed};
+use super::unvouched::UnvouchedGroups;
 use crate::commands::trust::Trust;
 use crate::error_text::printable;
 use serde_json::{Value, json};
@@ -42,13 +43,39 @@ impl Progress {
 
 pub(super) enum Outcome {
     Agrees(Summary),
+    /// The first difference; what is behind it was not read.
     Differs(Difference),
+}
+
+/// What came of the check of a stream.
+pub(super) struct Checked {
+    pub outcome: Outcome,
+    /// The first author who is not attested as it must be. What is behind it was checked as well.
+    pub refusal: Option<SignatureFault>,
+    pub unvouched: UnvouchedGroups,
+}
+
+impl From<Outcome> for Checked {
+    /// Without a look at signatures.
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            refusal: None,
+            unvouched: UnvouchedGroups::default(),
+        }
+    }
+}
+
+impl Checked {
+    fn agrees(&self) -> bool {
+        matches!(self.outcome, Outcome::Agrees(_)) && self.refusal.is_none()
+    }
 }
 
 struct Line {
     stream: StreamEntry,
     anchorers: Vec<Address>,
-    outcome: Outcome,
+    checked: Checked,
 }
 
 pub(super) struct Report {
@@ -89,12 +116,12 @@ impl Report {
         &mut self,
         stream: &StreamEntry,
         anchorers: impl IntoIterator<Item = Address>,
-        outcome: Outcome,
+        checked: Checked,
     ) {
         self.lines.push(Line {
             stream: stream.clone(),
             anchorers: anchorers.into_iter().collect(),
-            outcome,
+            checked,
         });
     }
 
@@ -145,10 +172,7 @@ impl Report {
     }
 
     pub(super) fn agrees(&self) -> bool {
-        !self
-            .lines
-            .iter()
-            .any(|line| matches!(line.outcome, Outcome::Differs(_)))
+        self.lines.iter().all(|line| line.checked.agrees())
     }
 
     pub(super) fn print(&self, as_json: bool) {
@@ -215,17 +239,48 @@ impl Report {
 
 fn print_line(line: &Line) {
     let StreamEntry { id, name, owner } = &line.stream;
-    match &line.outcome {
-        Outcome::Agrees(summary) => {
-            println!("✓ {name}: {}", in_words(summary));
-            println!("    {}", signed_in_words(&summary.signed));
+    let Checked {
+        outcome,
+        refusal,
+        unvouched,
+    } = &line.checked;
+    let refusal = refusal.as_ref().map(|fault| printable(&fault.to_string()));
+    match (outcome, refusal) {
+        (Outcome::Agrees(summary), None) => println!("✓ {name}: {}", in_words(summary)),
+        (Outcome::Agrees(summary), Some(refusal)) => {
+            println!("✗ {name} ({id}): {refusal}\n    {}", in_words(summary));
         }
-        Outcome::Differs(difference) => println!("✗ {name} ({id}): {}", printable(&difference.to_string())),
+        (Outcome::Differs(difference), refusal) => {
+            println!("✗ {name} ({id}): {}", printable(&difference.to_string()));
+            if let Some(refusal) = refusal {
+                println!("    ! before that: {refusal}");
+            }
+        }
     }
+    if let Outcome::Agrees(summary) = outcome {
+        println!("    {}", signed_in_words(&summary.signed));
+    }
+    print_unvouched(unvouched);
     let anchorers: Vec<String> = line.anchorers.iter().map(Address::to_string).collect();
     match anchorers.is_empty() {
         true => println!("    owner {owner}, not anchored"),
         false => println!("    owner {owner}, anchored by {}", anchorers.join(", ")),
+    }
+}
+
+/// Names the first groups for whose keys nobody vouches.
+fn print_unvouched(unvouched: &UnvouchedGroups) {
+    let UnvouchedGroups { groups, named, .. } = unvouched;
+    for group in named {
+        let (seq, author, key) = (group.seq, group.author, group.key);
+        let reason = printable(&group.reason.to_string());
+        println!(
+            "    ! not vouched for: the group that ends with message {seq}, author {author}, key {key}: {reason}"
+        );
+    }
+    let more = groups.saturating_sub(named.len() as u64);
+    if more > 0 {
+        println!("    ! not vouched for: {more} more groups");
     }
 }
 
@@ -261,6 +316,7 @@ fn signed_in_words(signed: &Signed) -> String {
         groups,
         by_authors,
         by_operator,
+        unvouched,
         unsigned,
         producers,
     } = signed;
@@ -269,6 +325,11 @@ fn signed_in_words(signed: &Signed) -> String {
     );
     if *by_operator > 0 {
         text.push_str(&format!("; {by_operator} by keys that the operator vouches for"));
+    }
+    if *unvouched > 0 {
+        text.push_str(&format!(
+            "; {unvouched} by keys that nobody vouches for: the operator attests their authors"
+        ));
     }
     if *unsigned > 0 {
         text.push_str(&format!(
@@ -280,39 +341,63 @@ fn signed_in_words(signed: &Signed) -> String {
 
 fn stream_json(line: &Line) -> Value {
     let StreamEntry { id, name, owner } = &line.stream;
-    let anchorers = &line.anchorers;
-    match &line.outcome {
-        Outcome::Agrees(summary) => json!({
-            "id": id,
-            "name": name,
-            "owner": owner,
-            "anchorers": anchorers,
-            "agrees": true,
-            "messages": summary.messages,
-            "segments": summary.segments,
-            "anchors": summary.anchors,
-            "finalAnchors": summary.final_anchors,
-            "inRounds": summary.in_rounds,
-            "anchored": summary.anchored,
-            "waiting": summary.waiting(),
-            "erased": summary.erased,
-            "signatures": {
-                "groups": summary.signed.groups,
-                "producers": summary.signed.producers,
-                "byAuthors": summary.signed.by_authors,
-                "byOperator": summary.signed.by_operator,
-                "unsigned": summary.signed.unsigned,
-            },
-        }),
-        Outcome::Differs(difference) => json!({
-            "id": id,
-            "name": name,
-            "owner": owner,
-            "anchorers": anchorers,
-            "agrees": false,
-            "difference": difference.to_string(),
-        }),
+    let Checked {
+        outcome,
+        refusal,
+        unvouched,
+    } = &line.checked;
+    let refusal = refusal.as_ref().map(SignatureFault::to_string);
+    let (numbers, difference) = match outcome {
+        Outcome::Agrees(summary) => (summary_json(summary), refusal.clone()),
+        Outcome::Differs(difference) => (Value::Null, Some(difference.to_string())),
+    };
+    let mut all = json!({
+        "id": id,
+        "name": name,
+        "owner": owner,
+        "anchorers": line.anchorers,
+        "agrees": line.checked.agrees(),
+        "refused": refusal,
+        "unvouched": unvouched_json(unvouched),
+    });
+    if let Some(all) = all.as_object_mut() {
+        all.extend(difference.map(|difference| ("difference".to_owned(), json!(difference))));
+        if let Value::Object(numbers) = numbers {
+            all.extend(numbers);
+        }
     }
+    all
+}
+
+fn summary_json(summary: &Summary) -> Value {
+    json!({
+        "messages": summary.messages,
+        "segments": summary.segments,
+        "anchors": summary.anchors,
+        "finalAnchors": summary.final_anchors,
+        "inRounds": summary.in_rounds,
+        "anchored": summary.anchored,
+        "waiting": summary.waiting(),
+        "erased": summary.erased,
+        "signatures": {
+            "groups": summary.signed.groups,
+            "producers": summary.signed.producers,
+            "byAuthors": summary.signed.by_authors,
+            "byOperator": summary.signed.by_operator,
+            "unvouched": summary.signed.unvouched,
+            "unsigned": summary.signed.unsigned,
+        },
+    })
+}
+
+fn unvouched_json(unvouched: &UnvouchedGroups) -> Value {
+    let named = unvouched.named.iter().map(|group| {
+        json!({
+            "seq": group.seq, "author": group.author, "key": group.key, "reason": group.reason.to_string(),
+            "forged": group.reason.is_forged(),
+        })
+    });
+    json!({ "groups": unvouched.groups, "messages": unvouched.messages, "first": named.collect::<Vec<_>>() })
 }
 
 pub(super) fn print_not_checked(reason: &str, as_json: bool) {

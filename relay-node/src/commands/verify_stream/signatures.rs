@@ -2,9 +2,12 @@
 //!
 //! What always holds: a group counts as signed only when all its messages are there with the payloads that were signed, it follows
 //! the producer's group before it, its signature is its key's, and somebody vouches for the key at the times of its messages. What
-//! the edge says itself, such as digests, does not count.
+//! the edge says itself, such as digests, does not count. Where nobody vouches, the group is counted as [`unvouched`](super::unvouched),
+//! and what comes behind it is checked as well.
 
+use super::key_use::KeyUse;
 use super::message::{GroupItem, GroupPlace, Message};
+use super::unvouched::{Unvouched, UnvouchedGroups};
 use crate::core::GroupKey;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use streamchain_chain::authors::{AuthorFault, Voucher, voucher};
@@ -16,6 +19,10 @@ use streamchain_protocol::signed::{
 };
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::{Address, B256};
+
+/// How often the edge is asked for certificates of a key, while a wallet says no to one that covers the time: a key has few of them,
+/// and a group for each message may be signed with it.
+const MAX_QUESTIONS: u32 = 64;
 
 /// Why authors' signatures do not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,12 +51,13 @@ pub(super) enum SignatureFault {
         fault: AuthorFault,
     },
     #[error(
-        "the group that ends with message {seq}: nobody vouches for it that key {key} is author {author}'s"
+        "the group that ends with message {seq}: nobody vouches for it that key {key} is author {author}'s: {reason}"
     )]
-    NoCertificate {
+    NotVouched {
         seq: Seq,
         author: Address,
         key: PublicKey,
+        reason: Box<Unvouched>,
     },
     #[error("message {seq} of author {author}: {reason}")]
     Required {
@@ -57,18 +65,6 @@ pub(super) enum SignatureFault {
         author: Address,
         reason: &'static str,
     },
-}
-
-/// A key that signed for an author who is not the key: somebody must vouch for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KeyUse {
-    pub author: Address,
-    pub key: PublicKey,
-    /// The seconds of the group's first and last message.
-    pub times: (UnixSec, UnixSec),
-    /// The group's last message.
-    pub seq: Seq,
-    pub messages: u64,
 }
 
 /// What the signatures of a stream amount to.
@@ -79,6 +75,8 @@ pub(super) struct Signed {
     pub by_authors: u64,
     /// Messages in groups whose key the operator vouches for.
     pub by_operator: u64,
+    /// Messages in groups for whose keys nobody vouches.
+    pub unvouched: u64,
     /// Messages without a signature.
     pub unsigned: u64,
     pub producers: u64,
@@ -123,8 +121,35 @@ pub(super) struct Signatures {
     keys: HashMap<PublicKey, GroupKey>,
     /// Authors that are the key themselves.
     own: HashSet<(Address, PublicKey)>,
-    vouchers: HashMap<(Address, PublicKey), Vec<(Certificate, Voucher)>>,
+    certified: HashMap<(Address, PublicKey), Certified>,
     signed: Signed,
+    unvouched: UnvouchedGroups,
+    /// The first message or group whose author is not attested as it must be.
+    refusal: Option<SignatureFault>,
+}
+
+/// What is known of a key that is not its author.
+#[derive(Default)]
+struct Certified {
+    /// Certificates for this stream, and who vouches by them.
+    known: Vec<(Certificate, Result<Voucher, Unvouched>)>,
+    /// The edge has no certificate of the key, of whatever time.
+    is_absent: bool,
+    /// How often the edge was asked.
+    asked: u32,
+}
+
+impl Certified {
+    /// What the certificates say that cover the times of a use: a good one before one that does not vouch.
+    fn covering(&self, used: &KeyUse) -> Option<&Result<Voucher, Unvouched>> {
+        let covers = |certificate: &Certificate| {
+            check_time(certificate, used.times.0).is_ok() && check_time(certificate, used.times.1).is_ok()
+        };
+        let mut found = self.known.iter().filter(|(certificate, _)| covers(certificate));
+        let any = found.clone().next();
+        let good = found.find(|(_, voucher)| voucher.is_ok());
+        good.or(any).map(|(_, voucher)| voucher)
+    }
 }
 
 impl Signatures {
@@ -138,8 +163,10 @@ impl Signatures {
             chains: BTreeMap::new(),
             keys: HashMap::new(),
             own: HashSet::new(),
-            vouchers: HashMap::new(),
+            certified: HashMap::new(),
             signed: Signed::default(),
+            unvouched: UnvouchedGroups::default(),
+            refusal: None,
         }
     }
 
@@ -275,13 +302,15 @@ impl Signatures {
     }
 
     /// Who vouches for a key at the times of its use, by the certificates that are known; `None`: another one may.
-    pub(super) fn vouched(&self, used: &KeyUse) -> Option<Voucher> {
-        let known = self.vouchers.get(&(used.author, used.key))?;
-        let covers = |certificate: &Certificate| {
-            check_time(certificate, used.times.0).and_then(|()| check_time(certificate, used.times.1))
-        };
-        let found = known.iter().find(|(certificate, _)| covers(certificate).is_ok());
-        found.map(|(_, voucher)| voucher.clone())
+    pub(super) fn vouched(&self, used: &KeyUse) -> Option<Result<Voucher, Unvouched>> {
+        let certified = self.certified.get(&(used.author, used.key))?;
+        match certified.covering(used) {
+            Some(Ok(voucher)) => Some(Ok(voucher.clone())),
+            _ if certified.is_absent => Some(Err(Unvouched::Absent)),
+            // Another certificate may cover these times as well, and its wallet may say yes.
+            Some(Err(reason)) if certified.asked >= MAX_QUESTIONS => Some(Err(reason.clone())),
+            _ => None,
+        }
     }
 
     /// Checks a certificate that the edge gave for a key, but for a contract wallet's answer.
@@ -289,21 +318,36 @@ impl Signatures {
         &self,
         used: &KeyUse,
         certificate: Option<&Certificate>,
-    ) -> Result<Voucher, SignatureFault> {
-        let KeyUse { author, key, seq, .. } = *used;
-        let certificate = certificate.ok_or(SignatureFault::NoCertificate { seq, author, key })?;
-        let wrong = |fault: AuthorFault| SignatureFault::Author { seq, author, fault };
-        check_stream(certificate, self.stream.0, &self.stream.1).map_err(|error| wrong(error.into()))?;
+    ) -> Result<Voucher, Unvouched> {
+        let certificate = certificate.ok_or(Unvouched::Absent)?;
+        let voucher = voucher(certificate, &used.key, used.author, self.chain_id);
+        let voucher = voucher.map_err(Unvouched::Invalid)?;
+        check_stream(certificate, self.stream.0, &self.stream.1).map_err(Unvouched::Elsewhere)?;
         for time in [used.times.0, used.times.1] {
-            check_time(certificate, time).map_err(|error| wrong(error.into()))?;
+            check_time(certificate, time).map_err(Unvouched::Elsewhere)?;
         }
-        voucher(certificate, &key, author, self.chain_id).map_err(wrong)
+        Ok(voucher)
     }
 
-    /// Keeps a certificate that was found right.
-    pub(super) fn keep(&mut self, used: &KeyUse, certificate: Certificate, voucher: Voucher) {
-        let known = self.vouchers.entry((used.author, used.key)).or_default();
-        known.push((certificate, voucher));
+    /// Keeps what the edge and the chain said of a key.
+    pub(super) fn keep(
+        &mut self,
+        used: &KeyUse,
+        certificate: Option<Certificate>,
+        found: &Result<Voucher, Unvouched>,
+    ) {
+        let certified = self.certified.entry((used.author, used.key)).or_default();
+        certified.asked = certified.asked.saturating_add(1);
+        match (certificate, found) {
+            (None, _) => certified.is_absent = true,
+            // It may be good for other times, which are not asked about, and for no other stream.
+            (Some(_), Err(Unvouched::Elsewhere(_) | Unvouched::Invalid(_))) => {}
+            (Some(certificate), found) => {
+                if !certified.known.iter().any(|(known, _)| *known == certificate) {
+                    certified.known.push((certificate, found.clone()));
+                }
+            }
+        }
     }
 
     /// Counts the messages of a group by who vouches for its key.
@@ -313,4 +357,36 @@ impl Signatures {
             false => self.signed.by_operator += used.messages,
         }
     }
+
+    /// Counts a group for whose key nobody vouches. It is a fault where it is forged, or where authors have to be attested.
+    pub(super) fn count_unvouched(&mut self, used: &KeyUse, reason: Unvouched, is_required: bool) {
+        self.signed.unvouched += used.messages;
+        if is_required || reason.is_forged() {
+            let KeyUse { seq, author, key, .. } = *used;
+            self.refusal.get_or_insert(SignatureFault::NotVouched {
+                seq,
+                author,
+                key,
+                reason: Box::new(reason.clone()),
+            });
+        }
+        self.unvouched.add(used, reason);
+    }
+
+    /// Notes why the author of a message is not attested as the caller requires, if there is a reason.
+    pub(super) fn require(&mut self, seq: Seq, author: Address, reason: Option<&'static str>) {
+        if let Some(reason) = reason {
+            self.refusal
+                .get_or_insert(SignatureFault::Required { seq, author, reason });
+        }
+    }
+
+    /// The first message or group whose author is not attested as it must be, and the groups that nobody vouches for.
+    pub(super) fn attested(self) -> (Option<SignatureFault>, UnvouchedGroups) {
+        (self.refusal, self.unvouched)
+    }
 }
+
+#[cfg(test)]
+#[path = "unvouched_tests.rs"]
+mod unvouched_tests;
