@@ -1,24 +1,24 @@
 // What a page says of whole streams that somebody with the operator's keys made: the vectors that all verifiers share.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { type AuthorCheck, AuthorVerifier } from "../src/lib/connection/author-verifier.ts";
 import type { EdgeClient } from "../src/lib/http/edge-client.ts";
 import { CERTIFICATE_AGE_MS } from "../src/lib/limits.ts";
 import type { Platform } from "../src/lib/platform.ts";
+import type { NodeToAsk } from "../src/lib/signed/contract-wallet.ts";
 import { webKeys } from "../src/lib/web-keys.ts";
 import { type Bytes, fromHex, type Hex, toHex } from "../src/lib/wire/bytes.ts";
 import { type CborItem, decodeSequence } from "../src/lib/wire/cbor.ts";
 import type { MessageSignature, StreamMessage } from "../src/lib/wire/records.ts";
+import { node, vectors } from "./support/vectors.ts";
 
-const vectors = new URL("../../contracts/test/vectors/forgeries.json", import.meta.url);
-const { stream, streams } = JSON.parse(readFileSync(vectors, "utf8")) as {
+const { stream, streams } = vectors("forgeries") as {
   stream: { id: Hex; name: string };
   streams: {
     title: string;
     records: Hex;
-    certificates: Record<string, unknown>[];
+    certificates: { author: Hex; key: Hex }[];
     holds: boolean;
     wrong?: string;
     hidden?: boolean;
@@ -52,7 +52,7 @@ function messagesOf(records: Hex): StreamMessage[] {
 
 interface Made {
   readonly messages: readonly StreamMessage[];
-  readonly certificate?: () => unknown;
+  readonly certificate?: (author: Hex, key: Hex) => unknown;
   readonly start?: number;
   readonly now?: () => number;
   /** The names of streams that certificates were asked for. */
@@ -64,9 +64,9 @@ const verifierOf = ({ messages, certificate = () => undefined, start = 0, now = 
   new AuthorVerifier({
     platform: { keys: webKeys(), now, clock: () => 0 } as unknown as Platform,
     edge: {
-      authorKey: async (_: Hex, __: Bytes, { name }: { name: string | undefined }) => {
+      authorKey: async (author: Hex, key: Bytes, { name }: { name: string | undefined }) => {
         asked.push(name);
-        return certificate();
+        return certificate(author, toHex(key));
       },
     } as unknown as EdgeClient,
     stream: stream.id,
@@ -82,8 +82,8 @@ const caseOf = (title: string) => {
   return { ...found, messages: messagesOf(found.records) };
 };
 
-const checkAll = (verifier: AuthorVerifier, messages: readonly StreamMessage[], node?: { rpcUrl: string }) =>
-  Promise.all(messages.map((message) => verifier.check(message, node)));
+const checkAll = (verifier: AuthorVerifier, messages: readonly StreamMessage[], asked?: NodeToAsk) =>
+  Promise.all(messages.map((message) => verifier.check(message, asked)));
 
 const states = (checks: readonly AuthorCheck[]): string[] => checks.map(({ state }) => state);
 
@@ -91,7 +91,10 @@ describe("a stream by the operator's keys", () => {
   for (const { title, records, certificates, holds, hidden } of streams) {
     test(title.slice(0, 60), async () => {
       const messages = messagesOf(records);
-      const checks = await checkAll(verifierOf({ messages, certificate: () => certificates[0] }), messages);
+      const certificate = (author: Hex, key: Hex): unknown =>
+        certificates.find((one) => one.author === author && one.key === key);
+      const verifier = verifierOf({ messages, certificate });
+      const checks = await checkAll(verifier, messages, { rpcUrl: "https://node.test", fetch: node });
       const isSound = checks.every(({ state }) => state === "signed" || state === "unsigned");
       assert.equal(isSound, holds || hidden === true, JSON.stringify(checks));
     });

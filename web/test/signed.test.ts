@@ -2,7 +2,6 @@
 // can try.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { keccak } from "../src/lib/chain/keccak.ts";
 import { checkProof, parseReceipt } from "../src/lib/chain/receipt.ts";
@@ -14,9 +13,7 @@ import { checkAuthor } from "../src/lib/signed/receipt-author.ts";
 import { readUndeployed } from "../src/lib/signed/undeployed-wallet.ts";
 import { webKeys } from "../src/lib/web-keys.ts";
 import { fromHex, type Hex, toHex } from "../src/lib/wire/bytes.ts";
-
-const vectors = (name: string) =>
-  JSON.parse(readFileSync(new URL(`../../contracts/test/vectors/${name}.json`, import.meta.url), "utf8"));
+import { node, vectors } from "./support/vectors.ts";
 
 interface Forgery {
   title: string;
@@ -28,10 +25,7 @@ interface Forgery {
 }
 
 const { keys, badKeys, groups, signatures } = vectors("signed");
-const { receipts, contractWallets } = vectors("forgeries") as {
-  receipts: Forgery[];
-  contractWallets: { address: Hex; message: string; signature: Hex }[];
-};
+const { receipts } = vectors("forgeries") as { receipts: Forgery[] };
 const crypto = webKeys();
 
 /** keccak256 of the program that asks the example's wallet, which is not deployed. */
@@ -104,15 +98,6 @@ describe("groups", () => {
     }
   });
 });
-
-/** The node of the vectors: its contract wallets take what the vectors list, and nothing else. */
-const node: typeof fetch = async (_, init) => {
-  const { params } = JSON.parse(String(init?.body)) as { params: [{ to?: Hex; data: Hex }] };
-  const { to = "", data } = params[0];
-  const wallet = contractWallets.find(({ address }) => address.toLowerCase() === to.toLowerCase());
-  const isTaken = wallet !== undefined && data.includes(wallet.signature.slice(2));
-  return Response.json({ jsonrpc: "2.0", id: 1, result: isTaken ? `0x1626ba7e${"00".repeat(28)}` : "0x" });
-};
 
 describe("the text of a sign-in", () => {
   test("has the form that contracts write", () => {
