@@ -10,6 +10,8 @@
 )]
 
 mod support;
+#[path = "followers/takeover.rs"]
+mod takeover;
 
 use relay_node::{Rate, Rates};
 use std::time::Duration;

@@ -2,6 +2,11 @@
 //!
 //! What always holds: a group is in the file before it is sent; a line that was not written whole is of a group that was not
 //! sent. One process has the file at a time.
+//!
+//! That holds however the process ends. A file that was begun or written anew is also on the disk, whole, before it takes the place of
+//! the one before. Groups that are added are not: to wait for the disk takes longer than to sign and send them. When the machine itself
+//! loses power, the newest groups (on Linux those of the last half minute or so) may be missing, and the producer then can't
+//! be gone on with if they were stored: the stream refuses others in their place, and never stores two.
 
 use super::key::{beside, private_file};
 use crate::core::{Fatal, KeptChain, SealedGroup};
@@ -14,6 +19,9 @@ use streamchain_protocol::ids::{ProducerId, StreamId};
 
 /// Lines that are added before the file is written anew without those that are needed no more.
 const MAX_LINES: usize = 1_024;
+
+/// How often a file that is written anew while it is being opened is opened again: each time another process began with it and ended.
+const MAX_OPENS: usize = 16;
 
 /// The word that begins the line with what is stored.
 const STORED: &str = "stored";
@@ -35,12 +43,8 @@ impl ChainFile {
 
     fn open_at(path: PathBuf) -> Result<(Self, KeptChain), Fatal> {
         let failed = |error: &dyn Display| Fatal::System(format!("{}: {error}", path.display()));
-        let mut file = private_file()
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| failed(&error))?;
-        lock(&file).map_err(|error| failed(&error))?;
+        let open = || private_file().create(true).truncate(false).open(&path);
+        let mut file = open_locked(open, &path).map_err(|error| failed(&error))?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|error| failed(&error))?;
         let chain = parse(&text).map_err(|line| failed(&format!("line {line} can't be read")))?;
@@ -54,7 +58,7 @@ impl ChainFile {
         Fatal::System(format!("{}: {error}", self.path.display()))
     }
 
-    /// Adds groups.
+    /// Adds groups, for whatever run of this machine comes next; does not wait for the disk.
     pub(crate) fn append(&mut self, groups: &[SealedGroup]) -> Result<(), Fatal> {
         let mut text = String::new();
         for group in groups {
@@ -70,7 +74,7 @@ impl ChainFile {
         self.lines > MAX_LINES
     }
 
-    /// Writes it anew, whole or not at all.
+    /// Writes it anew, whole or not at all, also when the machine loses power.
     pub(crate) fn rewrite(&mut self, chain: &KeptChain) -> Result<(), Fatal> {
         let mut text = format!("{STORED} {} {}\n", chain.stored, chain.digest);
         for group in &chain.groups {
@@ -81,7 +85,10 @@ impl ChainFile {
             let mut new = private_file().create(true).truncate(true).open(&temporary)?;
             lock(&new)?;
             new.write_all(text.as_bytes())?;
+            // Else the name may be on the disk before the text is, and the old text is gone.
+            new.sync_data()?;
             std::fs::rename(&temporary, &self.path)?;
+            sync_folder_of(&self.path)?;
             Ok(new)
         };
         self.file = write().map_err(|error| self.failed(&error))?;
@@ -91,15 +98,61 @@ impl ChainFile {
     }
 }
 
+/// Opens the file at this path and locks it. Who has it may write it anew in between, and so leave the lock of a file that is at the path
+/// no longer.
+fn open_locked(mut open: impl FnMut() -> Result<File, Error>, path: &Path) -> Result<File, Error> {
+    for _ in 0..MAX_OPENS {
+        let file = open()?;
+        lock(&file)?;
+        if is_at(&file, path)? {
+            return Ok(file);
+        }
+    }
+    Err(others())
+}
+
 fn lock(file: &File) -> Result<(), Error> {
     match file.try_lock() {
         Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(Error::new(
-            ErrorKind::WouldBlock,
-            "another process publishes under this producer id",
-        )),
+        Err(TryLockError::WouldBlock) => Err(others()),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+fn others() -> Error {
+    Error::new(
+        ErrorKind::WouldBlock,
+        "another process publishes under this producer id",
+    )
+}
+
+/// Whether the path is this file's name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> Result<bool, Error> {
+    use std::os::unix::fs::MetadataExt;
+    let opened = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> Result<bool, Error> {
+    Ok(true)
+}
+
+/// Waits until the names in the file's folder are on the disk. Elsewhere than on Unix a folder can't be opened as a file.
+#[cfg(unix)]
+fn sync_folder_of(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_data()
+}
+
+#[cfg(not(unix))]
+fn sync_folder_of(_: &Path) -> Result<(), Error> {
+    Ok(())
 }
 
 fn line_of(group: &SealedGroup, out: &mut String) -> fmt::Result {
@@ -203,6 +256,27 @@ mod tests {
         drop(file);
         let (_, again) = ChainFile::open_at(path).unwrap();
         assert_eq!((again.stored, again.groups.len()), (3, 2));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_opened_it_before_it_was_written_anew_does_not_get_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chain");
+        let (mut file, chain) = ChainFile::open_at(path.clone()).unwrap();
+        let open = || private_file().open(&path);
+        // Another process has opened it, and locks it only after it was written anew.
+        let mut early = Some(open().unwrap());
+        file.rewrite(&chain).unwrap();
+        let opened = open_locked(|| early.take().map_or_else(open, Ok), &path);
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::WouldBlock);
+        let mut early = Some(open().unwrap());
+        file.rewrite(&chain).unwrap();
+        drop(file);
+        let mut opened = open_locked(|| early.take().map_or_else(open, Ok), &path).unwrap();
+        let mut text = String::new();
+        opened.read_to_string(&mut text).unwrap();
+        assert_eq!(text, std::fs::read_to_string(&path).unwrap());
     }
 
     #[test]

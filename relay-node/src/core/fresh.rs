@@ -40,9 +40,11 @@ impl Fresh {
         }
     }
 
-    /// Joins the messages from `from` on; with signatures only where somebody asked for them and there are some.
+    /// Joins the messages from `from` on; with signatures only where somebody asked for them and there are some. Whether there are some
+    /// does not depend on who asked: the first who asks comes after this, and is not to be taken for one whose groups have no signatures.
+    /// To look costs no more than a part of joining them, which walks the same messages and copies them.
     pub(crate) fn of(replay: &ReplayBuffer, from: Seq, asked: Asked) -> Self {
-        let has_groups = (asked.in_parts || asked.whole) && replay.has_signatures(from);
+        let has_groups = replay.has_signatures(from);
         let chunks = |form, is_asked| match is_asked {
             true => joined(replay, from, form),
             false => Vec::new(),

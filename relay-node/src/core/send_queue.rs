@@ -85,6 +85,8 @@ pub(crate) struct SendQueue {
     takes_groups: bool,
     /// The message whose group's signature went out alone, since both together were too large.
     signed_at: Option<Seq>,
+    /// Behind the last message of this epoch that was sent or declared a `gap`.
+    sent_end: Seq,
     /// The last `committed` that was sent; `None` before the peer's hello or subscribe.
     committed_sent: Option<Seq>,
     /// No room at the last try; cleared by [`SendQueue::unblock`].
@@ -108,6 +110,7 @@ impl Default for SendQueue {
             signatures: false,
             takes_groups: false,
             signed_at: None,
+            sent_end: Seq(0),
             committed_sent: None,
             blocked: false,
             chunk_max: MAX_COALESCE_BYTES,
@@ -197,6 +200,7 @@ impl SendQueue {
     pub(crate) fn begin_epoch(&mut self) {
         self.cursor = None;
         self.signed_at = None;
+        self.sent_end = Seq(0);
         self.committed_sent = None;
         self.notices.clear();
         self.notices_bytes = 0;
@@ -205,6 +209,16 @@ impl SendQueue {
     /// Whether the peer subscribed.
     pub(crate) fn is_subscribed(&self) -> bool {
         self.cursor.is_some()
+    }
+
+    /// Whether the peer has something of this epoch that another one may not have: more than it was told is committed.
+    pub(crate) fn is_tentative(&self) -> bool {
+        self.signed_at.is_some() || self.committed_sent.unwrap_or(Seq(0)) < self.sent_end
+    }
+
+    /// The next message for the peer, and whether it asked for signatures; `None` unless it subscribed.
+    pub(crate) fn subscription(&self) -> Option<(Seq, bool)> {
+        self.cursor.map(|cursor| (cursor, self.signatures))
     }
 
     /// What the peer takes of a frame; `None` if neither form of it.
@@ -331,7 +345,9 @@ impl SendQueue {
                 cursor = chunk.end;
             }
         }
-        self.cursor = Some(cursor);
+        if self.cursor.replace(cursor) != Some(cursor) {
+            self.sent_end = self.sent_end.max(cursor);
+        }
         !self.blocked
     }
 

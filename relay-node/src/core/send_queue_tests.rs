@@ -116,6 +116,35 @@ fn a_peer_too_far_behind_gets_a_gap_and_goes_on() {
 }
 
 #[test]
+fn what_is_not_committed_yet_is_tentative() {
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(2, 4, 10));
+    send_queue.subscribe(Seq(0), false);
+    assert!(!send_queue.is_tentative(), "it was sent nothing");
+    send_queue.pump(&view(&replay, 3), &mut peer);
+    assert_eq!(peer.got[..2], ["gap 0..2", "message 2"]);
+    assert!(send_queue.is_tentative(), "{:?}", peer.got);
+    send_queue.pump(&view(&replay, 4), &mut peer);
+    assert!(!send_queue.is_tentative(), "{:?}", peer.got);
+    send_queue.subscribe(Seq(3), false);
+    assert!(
+        send_queue.is_tentative(),
+        "it is to be told again what is committed"
+    );
+    send_queue.begin_epoch();
+    assert!(!send_queue.is_tentative());
+
+    let replay = groups(&[2], 10);
+    let signature = replay.signature(Seq(0)).unwrap();
+    let first = replay.chunk(Seq(0), 0, GroupForm::Unsigned).unwrap();
+    send_queue.set_message_max(signature.len().max(first.bytes.len()));
+    send_queue.subscribe(Seq(0), true);
+    peer.room = 1;
+    send_queue.pump(&view(&replay, 0), &mut peer);
+    assert_eq!(peer.got.last().unwrap(), "signature 0+2");
+    assert!(send_queue.is_tentative(), "a signature without its message");
+}
+
+#[test]
 fn a_publisher_without_subscription_gets_only_committed() {
     let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(0, 4, 10));
     send_queue

@@ -49,8 +49,21 @@ pub(crate) struct Hello {
 pub(crate) struct Wanted {
     /// The first seq; `None` for what comes from now on.
     pub from: Option<Seq>,
+    /// Whether `from`, if it is there, is where the stream ended under the epoch before: it may end below that now.
+    pub is_at_tail: bool,
     /// Whether the signatures of groups are wanted too.
     pub signatures: bool,
+}
+
+impl Wanted {
+    /// What a *subscribe* asks for.
+    pub(crate) fn new(from: Option<Seq>, signatures: bool) -> Self {
+        Self {
+            from,
+            is_at_tail: from.is_none(),
+            signatures,
+        }
+    }
 }
 
 pub(crate) struct Session {
@@ -81,6 +94,8 @@ pub(crate) struct Session {
     pub is_between_epochs: bool,
     /// What it subscribed to, while the epoch is not acquired yet.
     pub wanted: Option<Wanted>,
+    /// Whether it subscribed to what comes from then on.
+    pub is_at_tail: bool,
     /// The producer_seq that was refused: the client was sent the error, and all later ones are passed over until it
     /// comes again.
     pub refused_from: Option<u64>,
@@ -131,6 +146,7 @@ impl Session {
             presence_sent: 0,
             is_between_epochs: false,
             wanted: None,
+            is_at_tail: false,
             refused_from: None,
             gate: SessionGate::new(now),
             is_joined: false,
@@ -155,8 +171,38 @@ impl Session {
         self.hello.is_some_and(|hello| hello.welcomed) || self.send_queue.is_subscribed()
     }
 
-    /// The epoch is over: it begins anew with the welcome to the next one.
-    pub(crate) fn begin_epoch(&mut self) {
+    /// The epoch in which it has begun is over. Returns whether it goes on in the next one; else it must end.
+    pub(crate) fn leave_epoch(&mut self) -> bool {
+        match self.hello {
+            Some(hello) if hello.welcomed => {
+                if self.takes_second_welcome {
+                    self.begin_epoch();
+                }
+                self.takes_second_welcome
+            }
+            Some(_) => self.keep_subscription(),
+            None => false,
+        }
+    }
+
+    /// The client's first welcome is still to come, and to it clients do not subscribe again: what they subscribed to before it goes
+    /// on under the next epoch. Returns `false` if the client has what may be another message there: nothing would tell it so.
+    fn keep_subscription(&mut self) -> bool {
+        if self.send_queue.is_tentative() {
+            return false;
+        }
+        let kept = self.send_queue.subscription();
+        self.wanted = kept.map(|(next, signatures)| Wanted {
+            from: Some(next),
+            is_at_tail: self.is_at_tail,
+            signatures,
+        });
+        self.send_queue.begin_epoch();
+        true
+    }
+
+    /// It begins anew with the welcome to the next epoch.
+    fn begin_epoch(&mut self) {
         if let Some(hello) = &mut self.hello {
             hello.welcomed = false;
             self.signer = Signer::of(hello.key, hello.producer.author);

@@ -1,8 +1,10 @@
 //! In which form a group comes to its subscribers.
 
+use crate::support::edge::Fault;
 use crate::support::signed::Author;
 use crate::support::{Net, Who};
 use crate::wait;
+use std::time::Duration;
 
 /// What a client received of messages and groups.
 fn frames(net: &Net, who: Who) -> Vec<&str> {
@@ -50,6 +52,27 @@ fn a_group_comes_whole_to_who_takes_it_so_and_asks() {
     let parts = ["signature 4+2", "message 4 e", "message 5 f"];
     assert_eq!(frames(&net, verifier)[2..], parts, "the latest abilities count");
     assert_eq!(frames(&net, late)[3..], ["group 4+2 e f"]);
+}
+
+#[test]
+fn the_first_who_asks_gets_the_signature_of_the_newest_group() {
+    for takes_groups in [false, true] {
+        let mut net = Net::new();
+        let mut ann = Author::new(1);
+        let (who, late) = (net.open_author(&ann), net.open());
+        net.takes_groups(late, takes_groups);
+        // Without an answer to the batch, no turn follows in which the stream sends anything anew.
+        net.edge.batch_faults.push_back(Fault::Silence);
+        net.publish_group(who, &mut ann, &["a", "b"]);
+        net.until("sent", |net| net.count(who, "accepted 0+2 as 0") == 1);
+        net.subscribe_signed(late, 0);
+        net.pass(Duration::from_millis(100));
+        let expected = match takes_groups {
+            true => vec!["group 0+2 a b"],
+            false => vec!["signature 0+2", "message 0 a", "message 1 b"],
+        };
+        assert_eq!(frames(&net, late), expected);
+    }
 }
 
 #[test]

@@ -133,11 +133,20 @@ impl Net {
         Self::with_shards(SHARDS_OF_A_LARGE_RELAY, Rates::NONE)
     }
 
+    /// The same, and the relay asks who leads when it leads no more, so that its sessions can go on.
+    pub fn large_that_follows() -> Self {
+        Self::with(SHARDS_OF_A_LARGE_RELAY, Rates::NONE, true)
+    }
+
     /// A net whose relay has so many shards.
     pub fn with_shards(shards: usize, rates: Rates) -> Self {
+        Self::with(shards, rates, false)
+    }
+
+    fn with(shards: usize, rates: Rates, follows: bool) -> Self {
         let crypto = Arc::new(relay_node::crypto_provider());
         let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
-        let shard_of = |index| shard((index, shards), &relay_certificate, &crypto, rates);
+        let shard_of = |index| shard((index, shards), &relay_certificate, &crypto, rates, follows);
         let start = Instant::now();
         Self {
             shard: shard_of(0),
@@ -376,6 +385,7 @@ impl Net {
                 &self.relay_certificate,
                 &self.crypto,
                 Rates::NONE,
+                false,
             );
         }
         self.links.clear();

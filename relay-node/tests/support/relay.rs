@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
 
-/// One of a relay's shards.
+/// One of a relay's shards. `follows` says whether the relay asks who leads when it leads no more.
 pub fn shard(
     (index, shards): (usize, usize),
     certificate: &DtlsCert,
     crypto: &Arc<CryptoProvider>,
     rates: Rates,
+    follows: bool,
 ) -> Shard {
     Shard::new(ShardConfig {
         keys: keys(),
@@ -21,7 +22,7 @@ pub fn shard(
         },
         index,
         shards,
-        follows: false,
+        follows,
         commit_interval: Duration::from_millis(50),
         seed: 7,
         memory: MEMORY,

@@ -59,18 +59,19 @@ impl StreamClient {
                 return Ok(self.message(epoch, message));
             }
             RelayFrame::Signature {
+                epoch,
                 seq,
                 producer,
                 producer_seq,
                 group: header,
-                ..
             } => {
-                self.signature = Some(Arc::new(MessageSignature {
+                let signature = MessageSignature {
                     seq,
                     producer,
                     producer_seq,
                     header,
-                }));
+                };
+                return Ok(self.signature(epoch, signature));
             }
             RelayFrame::SignedGroup(group) => return self.signed_group(&group, now_ms, bits),
             RelayFrame::Accepted {
@@ -83,14 +84,7 @@ impl StreamClient {
                     outbox.accepted(producer_seq, seq, count)?;
                 }
             }
-            RelayFrame::Committed { committed } => {
-                if let Some(outbox) = &mut self.outbox {
-                    outbox.committed(committed)?;
-                }
-                if let Some(feed) = &mut self.feed {
-                    feed.commit(committed);
-                }
-            }
+            RelayFrame::Committed { committed } => self.committed(committed)?,
             RelayFrame::Gap { to, .. } => {
                 if let Some(feed) = &mut self.feed {
                     feed.gap(to);
@@ -139,13 +133,40 @@ impl StreamClient {
         Ok(None)
     }
 
-    fn message(&mut self, epoch: Epoch, message: Message) -> Ends {
+    /// A frame of this epoch came: a message, or the signature before it. Who only reads is sent no welcome that would say so before.
+    fn enter(&mut self, epoch: Epoch) -> Ends {
         let feed = self.feed.as_mut()?;
         if feed.is_outdated(epoch) {
             return Some(Failure::Ended("the relay's epoch is over".into()));
         }
         if feed.enter(epoch) {
             self.signature = None;
+        }
+        None
+    }
+
+    fn signature(&mut self, epoch: Epoch, signature: MessageSignature) -> Ends {
+        let ends = self.enter(epoch);
+        if ends.is_none() {
+            self.signature = Some(Arc::new(signature));
+        }
+        ends
+    }
+
+    fn committed(&mut self, committed: Seq) -> Result<(), Fatal> {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.committed(committed)?;
+        }
+        if let Some(feed) = &mut self.feed {
+            feed.commit(committed);
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, epoch: Epoch, message: Message) -> Ends {
+        let ends = self.enter(epoch);
+        if ends.is_some() {
+            return ends;
         }
         let message = self.with_signature(message);
         if let Some(feed) = &mut self.feed {
@@ -156,9 +177,8 @@ impl StreamClient {
 
     /// Takes a group as its signature and its messages.
     fn signed_group(&mut self, group: &SignedGroup<'_>, now_ms: u64, bits: u64) -> Result<Ends, Fatal> {
-        self.frame(group.signature(), now_ms, bits)?;
-        for message in group.messages() {
-            let ends = self.frame(message, now_ms, bits)?;
+        for frame in std::iter::once(group.signature()).chain(group.messages()) {
+            let ends = self.frame(frame, now_ms, bits)?;
             if ends.is_some() {
                 return Ok(ends);
             }

@@ -223,6 +223,32 @@ fn who_asks_gets_each_group_with_its_signature() {
 }
 
 #[test]
+fn the_first_group_of_an_epoch_has_its_signature() {
+    let mut world = World::new(6, Faults::default());
+    let publishing = world.join(&signer(KeptChain::default()));
+    let readers = [Guarantee::Live, Guarantee::Stored].map(|guarantee| {
+        world.join(&ClientOptions {
+            signatures: true,
+            ..reader(guarantee)
+        })
+    });
+    for round in 0..5_u64 {
+        for number in round * 10..round * 10 + 10 {
+            world.publish(publishing, &number.to_be_bytes());
+        }
+        (0..200).for_each(|_| world.step());
+        world.take_over();
+        // Until all have a session again, however long they wait before they open one.
+        (0..2_000).for_each(|_| world.step());
+    }
+    let expected: Vec<u64> = (0..50).collect();
+    for reader in readers {
+        assert_eq!(world.read(reader), expected);
+        assert_eq!(world.read_signed(reader), expected.len());
+    }
+}
+
+#[test]
 fn a_new_leader_ends_no_session() {
     let mut world = World::new(
         4,

@@ -214,6 +214,12 @@ impl World {
         }
     }
 
+    /// The relay dies and another leader takes its place at once: every session is cut, and nothing else fails.
+    pub(super) fn take_over(&mut self) {
+        self.kill_relay();
+        self.start_relay();
+    }
+
     fn kill_relay(&mut self) {
         self.is_alive = false;
         self.tentative.clear();

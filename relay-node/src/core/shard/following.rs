@@ -1,7 +1,8 @@
 //! Streams that this shard follows: the lower ends of links, and sessions that go from one epoch to the next.
 //!
-//! What always holds: no session is sent anything of a new epoch before its *welcome* to it; what a session sends between two epochs
-//! is of the old one, and is dropped: the client sends again what is not stored.
+//! What always holds: no session that was welcomed is sent anything of a new epoch before its *welcome* to it; what it sends between two
+//! epochs is of the old one, and is dropped: the client sends again what is not stored. A session that waits for its first *welcome* keeps
+//! what it subscribed to and published, unless it has messages of the old epoch that are not known to be committed.
 
 use super::links::{down, up};
 use super::streams::{MOVED_TEXT, acquire};
@@ -151,9 +152,8 @@ impl Shard {
             let Some(session) = self.sessions.get_mut(&key).filter(|session| session.has_begun()) else {
                 continue;
             };
-            match session.takes_second_welcome && session.hello.is_some() {
-                true => session.begin_epoch(),
-                false => self.close_with(key, ErrorCode::StreamMoved, MOVED_TEXT, now),
+            if !session.leave_epoch() {
+                self.close_with(key, ErrorCode::StreamMoved, MOVED_TEXT, now);
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::core::session::{Hello, Session, SessionKey, Wanted};
 use crate::core::signer::Signer;
 use crate::core::stream::Role;
 use std::time::Duration;
-use streamchain_protocol::ids::ProducerId;
+use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 use streamchain_protocol::signed::{MAX_GROUP_MESSAGES, PublicKey};
 use streamchain_protocol::stream_settings::Signed;
@@ -115,7 +115,7 @@ impl Shard {
                 };
                 self.publish(key, publication, now)
             }
-            ClientFrame::Subscribe { from, signatures } => self.subscribe(key, Wanted { from, signatures }),
+            ClientFrame::Subscribe { from, signatures } => self.subscribe(key, Wanted::new(from, signatures)),
             ClientFrame::Abilities(abilities) => {
                 self.take_abilities(key, abilities);
                 Outcome::Fine
@@ -324,11 +324,17 @@ impl Shard {
         }
         let id = session.stream();
         let stream = self.streams.get_mut(&id);
+        let head = stream.as_ref().and_then(|stream| stream.role.standing());
+        let head = head.map_or(Seq(u64::MAX), |standing| standing.head);
         match stream.and_then(|stream| stream.role.fan_mut()) {
             Some((fan, _)) => {
-                let Wanted { from, signatures } = wanted;
-                let from = from.unwrap_or(fan.replay.end());
-                session.send_queue.subscribe(from, signatures);
+                let from = match wanted.from {
+                    None => fan.replay.end(),
+                    Some(from) if wanted.is_at_tail => from.min(head),
+                    Some(from) => from,
+                };
+                session.is_at_tail = wanted.is_at_tail;
+                session.send_queue.subscribe(from, wanted.signatures);
                 fan.asked.add(session.send_queue.group_form());
                 self.touch_presence(id);
             }

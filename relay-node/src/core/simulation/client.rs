@@ -22,6 +22,8 @@ pub(super) struct Part {
     /// Whether it goes on with a second welcome.
     pub is_able: bool,
     pub publishes: bool,
+    /// Whether it subscribes together with *hello*, before it is welcomed.
+    pub subscribes_early: bool,
     /// Whether it asks who is there.
     pub wants_presence: bool,
 }
@@ -34,13 +36,16 @@ pub(super) struct Client {
     /// Whether it goes on with a second welcome.
     pub is_able: bool,
     pub publishes: bool,
+    subscribes_early: bool,
     /// How many messages it has published, sent or not.
     pub published: u64,
     /// Its numbers that were accepted in the present epoch or are stored, and their seqs.
     accepted: BTreeMap<u64, Option<Seq>>,
     is_welcomed: bool,
-    /// Whether it was sent messages since the last welcome: before that, marks are not about what it subscribed to.
+    /// Whether it was sent messages since it subscribed: before that, marks are not about what it subscribed to.
     is_fed: bool,
+    /// Behind the last message that it was sent in this session.
+    fed_end: u64,
     must_resend: bool,
     epoch: Option<Epoch>,
     /// The next seq that it expects.
@@ -62,10 +67,12 @@ impl Client {
             readers: None,
             is_able: part.is_able,
             publishes: part.publishes,
+            subscribes_early: part.subscribes_early,
             published: 0,
             accepted: BTreeMap::new(),
             is_welcomed: false,
             is_fed: false,
+            fed_end: 0,
             must_resend: false,
             epoch: None,
             cursor: 0,
@@ -104,7 +111,7 @@ impl Client {
     /// A session is open.
     pub(super) fn open(&mut self) {
         self.outgoing.clear();
-        self.is_welcomed = false;
+        (self.is_welcomed, self.is_fed, self.fed_end) = (false, false, 0);
         self.readers = None;
         let none = Abilities::default();
         let goes_on = if self.is_able {
@@ -122,6 +129,18 @@ impl Client {
         }
         let producer = self.producer().id;
         self.send(&ClientFrame::Hello { producer, key: None });
+        if self.subscribes_early {
+            // Which epoch it subscribes to is not known yet.
+            self.cursor = self.cursor.min(self.committed);
+            self.subscribe();
+        }
+    }
+
+    fn subscribe(&mut self) {
+        self.send(&ClientFrame::Subscribe {
+            from: Some(Seq(self.cursor)),
+            signatures: false,
+        });
     }
 
     /// Publishes so many messages more, and again what was refused.
@@ -184,6 +203,9 @@ impl Client {
             RelayFrame::Message {
                 epoch, seq, payload, ..
             } => {
+                if !self.is_welcomed && self.enter_unwelcomed(epoch) == Next::Reconnect {
+                    return Next::Reconnect;
+                }
                 assert_eq!(
                     Some(epoch),
                     self.epoch,
@@ -193,7 +215,7 @@ impl Client {
                 assert_eq!(seq.0, self.cursor, "client {}: order", self.index);
                 edge.received(epoch, seq, payload);
                 self.cursor += 1;
-                self.is_fed = true;
+                (self.is_fed, self.fed_end) = (true, self.cursor);
             }
             RelayFrame::Gap { from, to } => {
                 assert_eq!(from.0, self.cursor, "client {}: where a gap begins", self.index);
@@ -228,6 +250,30 @@ impl Client {
         Next::GoOn
     }
 
+    /// What comes before the first welcome of a session is of this epoch.
+    fn enter_unwelcomed(&mut self, epoch: Epoch) -> Next {
+        assert!(
+            self.subscribes_early,
+            "client {}: it did not subscribe yet",
+            self.index
+        );
+        if self.epoch.is_some_and(|known| epoch < known) {
+            return Next::Reconnect;
+        }
+        if self.epoch.replace(epoch) != Some(epoch) {
+            // It goes on where it is, so it must have nothing that may be another message now.
+            assert!(
+                self.fed_end <= self.committed,
+                "client {}: before its welcome it was sent messages up to {} of an older epoch, {} are committed",
+                self.index,
+                self.fed_end,
+                self.committed
+            );
+            self.accepted.clear();
+        }
+        Next::GoOn
+    }
+
     /// A welcome to an older epoch comes from a leader that does not know yet that it is none.
     fn welcomed(&mut self, (epoch, committed): (Epoch, Seq), stored: Option<u64>, edge: &Edge) -> Next {
         if self.epoch.is_some_and(|known| epoch < known) {
@@ -238,7 +284,9 @@ impl Client {
             );
             return Next::Reconnect;
         }
-        if std::mem::replace(&mut self.is_welcomed, true) {
+        let is_second = std::mem::replace(&mut self.is_welcomed, true);
+        let is_subscribed = self.subscribes_early && !is_second;
+        if is_second {
             assert!(self.is_able, "client {}: a second welcome", self.index);
             assert_ne!(
                 Some(epoch),
@@ -248,7 +296,9 @@ impl Client {
             );
             self.second_welcomes += 1;
         }
-        if self.epoch.replace(epoch) != Some(epoch) {
+        if is_subscribed {
+            self.enter_unwelcomed(epoch);
+        } else if self.epoch.replace(epoch) != Some(epoch) {
             // What is not known to be committed may be another message now.
             self.cursor = self.cursor.min(self.committed);
             let kept = stored.map_or(0, |last| last + 1);
@@ -259,11 +309,11 @@ impl Client {
         (0..stored.map_or(0, |last| last + 1)).for_each(|number| {
             self.accepted.entry(number).or_insert(None);
         });
-        self.send(&ClientFrame::Subscribe {
-            from: Some(Seq(self.cursor)),
-            signatures: false,
-        });
-        (self.must_resend, self.is_fed) = (false, false);
+        if !is_subscribed {
+            self.subscribe();
+            self.is_fed = false;
+        }
+        self.must_resend = false;
         self.resend();
         Next::GoOn
     }
@@ -283,8 +333,13 @@ impl Client {
 
     /// It was told that every message below `committed` is stored.
     fn is_stored_to(&mut self, committed: u64, edge: &Edge) {
+        // Before a welcome a gap may be of an epoch that the client does not know of.
+        let known = match self.is_welcomed {
+            true => committed,
+            false => committed.min(self.fed_end),
+        };
         if let Some(epoch) = self.epoch {
-            edge.check_stored(epoch, self.committed..committed);
+            edge.check_stored(epoch, self.committed..known);
         }
         self.committed = self.committed.max(committed);
     }

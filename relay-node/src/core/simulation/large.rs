@@ -86,6 +86,7 @@ fn run(seed: u64, weather: &Weather, clients: usize) -> World {
     let part = |index: usize| Part {
         is_able: !index.is_multiple_of(10),
         publishes: index < PUBLISHERS,
+        subscribes_early: !index.is_multiple_of(3),
         wants_presence: index.is_multiple_of(50),
     };
     let parts: Vec<Part> = (0..clients).map(part).collect();

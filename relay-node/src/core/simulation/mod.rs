@@ -52,6 +52,7 @@ fn parts() -> Vec<Part> {
     let part = |index: usize| Part {
         is_able: !index.is_multiple_of(4),
         publishes: !index.is_multiple_of(3),
+        subscribes_early: matches!(index % 5, 1 | 2 | 4),
         wants_presence: index.is_multiple_of(2),
     };
     (0..CLIENTS).map(part).collect()
