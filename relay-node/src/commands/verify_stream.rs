@@ -35,12 +35,13 @@ use report::{Outcome, Progress, Report};
 use rounds::Rounds;
 use signatures::{KeyUse, SignatureFault, Signatures};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_chain::authors::Voucher;
 use streamchain_chain::ethereum::BlockId;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
 use streamchain_protocol::proof::bucket::bucket_of;
+use streamchain_protocol::time::UnixSec;
 
 /// What the help text of the command ends with.
 pub(crate) const VERIFY_STREAM_EXAMPLES: &str = "\
@@ -375,15 +376,15 @@ async fn take_signature(
         Ok(Some(used)) => used,
         Err(fault) => return Ok(Err(fault)),
     };
-    let voucher = match signatures.vouched(&used) {
+    let voucher = match signatures.vouched(&used, now()) {
         Some(voucher) => voucher,
         None => match find_voucher(sources, signatures, &used).await? {
             Ok(voucher) => voucher,
             Err(fault) => return Ok(Err(fault)),
         },
     };
-    let attested = sources.required.attested(&used.key, &voucher);
-    signatures.count(&used, attested == Attested::ByAuthor);
+    let attested = sources.required.attested(used.author, &used.key, &voucher);
+    signatures.count(&used, attested);
     Ok(required(attested))
 }
 
@@ -393,6 +394,7 @@ async fn find_voucher(
     signatures: &mut Signatures,
     used: &KeyUse,
 ) -> Result<Result<Voucher, SignatureFault>, String> {
+    let asked = now();
     let certificate = sources
         .edge
         .certificate(signatures.stream(), used.author, &used.key, used.times.1)
@@ -410,7 +412,12 @@ async fn find_voucher(
         }
     }
     if let Some(certificate) = certificate {
-        signatures.keep(used, certificate, voucher.clone());
+        signatures.keep(used, certificate, voucher.clone(), asked);
     }
     Ok(Ok(voucher))
+}
+
+fn now() -> UnixSec {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixSec(since.as_secs())
 }

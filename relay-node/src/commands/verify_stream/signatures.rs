@@ -5,9 +5,10 @@
 //! the edge says itself, such as digests, does not count.
 
 use super::message::{GroupItem, GroupPlace, Message};
+use crate::commands::authors::Attested;
 use crate::core::GroupKey;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use streamchain_chain::authors::{AuthorFault, Voucher, voucher};
+use streamchain_chain::authors::{AuthorFault, Voucher, still_counts, voucher};
 use streamchain_protocol::ids::{ProducerId, Seq, StreamId, StreamName};
 use streamchain_protocol::proof::{AuthorError, check_stream, check_time};
 use streamchain_protocol::signed::{
@@ -75,8 +76,10 @@ pub(super) struct KeyUse {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Signed {
     pub groups: u64,
-    /// Messages in groups whose author is the key, or whose wallet delegated to it.
+    /// Messages in groups whose author is the key, whose wallet delegated to it, or whose key the caller named as the author's.
     pub by_authors: u64,
+    /// Messages in groups whose key the caller knows, but the operator says whose it is.
+    pub by_known_keys: u64,
     /// Messages in groups whose key the operator vouches for.
     pub by_operator: u64,
     /// Messages without a signature.
@@ -113,6 +116,14 @@ impl GroupMember for Member<'_> {
     }
 }
 
+/// A certificate that was found right.
+struct Vouched {
+    certificate: Certificate,
+    voucher: Voucher,
+    /// When the edge was asked for it.
+    asked: UnixSec,
+}
+
 pub(super) struct Signatures {
     stream: (StreamId, StreamName),
     chain_id: u64,
@@ -123,7 +134,7 @@ pub(super) struct Signatures {
     keys: HashMap<PublicKey, GroupKey>,
     /// Authors that are the key themselves.
     own: HashSet<(Address, PublicKey)>,
-    vouchers: HashMap<(Address, PublicKey), Vec<(Certificate, Voucher)>>,
+    vouchers: HashMap<(Address, PublicKey), Vec<Vouched>>,
     signed: Signed,
 }
 
@@ -274,14 +285,17 @@ impl Signatures {
         }
     }
 
-    /// Who vouches for a key at the times of its use, by the certificates that are known; `None`: another one may.
-    pub(super) fn vouched(&self, used: &KeyUse) -> Option<Voucher> {
+    /// Who vouches for a key at the times of its use, by the certificates that are known; `None`: another one may, or the edge is to
+    /// be asked again, since the key may have been revoked after it was asked.
+    pub(super) fn vouched(&self, used: &KeyUse, now: UnixSec) -> Option<Voucher> {
         let known = self.vouchers.get(&(used.author, used.key))?;
         let covers = |certificate: &Certificate| {
             check_time(certificate, used.times.0).and_then(|()| check_time(certificate, used.times.1))
         };
-        let found = known.iter().find(|(certificate, _)| covers(certificate).is_ok());
-        found.map(|(_, voucher)| voucher.clone())
+        let found = known
+            .iter()
+            .find(|one| covers(&one.certificate).is_ok() && still_counts(one.asked, used.times.1, now));
+        found.map(|one| one.voucher.clone())
     }
 
     /// Checks a certificate that the edge gave for a key, but for a contract wallet's answer.
@@ -300,17 +314,28 @@ impl Signatures {
         voucher(certificate, &key, author, self.chain_id).map_err(wrong)
     }
 
-    /// Keeps a certificate that was found right.
-    pub(super) fn keep(&mut self, used: &KeyUse, certificate: Certificate, voucher: Voucher) {
+    /// Keeps a certificate that was found right, in place of what the edge said of it before; `asked` is when it was asked for.
+    pub(super) fn keep(&mut self, used: &KeyUse, certificate: Certificate, voucher: Voucher, asked: UnixSec) {
         let known = self.vouchers.entry((used.author, used.key)).or_default();
-        known.push((certificate, voucher));
+        known.retain(|one| one.certificate.span().0 != certificate.span().0);
+        known.push(Vouched {
+            certificate,
+            voucher,
+            asked,
+        });
     }
 
     /// Counts the messages of a group by who vouches for its key.
-    pub(super) fn count(&mut self, used: &KeyUse, is_by_author: bool) {
-        match is_by_author {
-            true => self.signed.by_authors += used.messages,
-            false => self.signed.by_operator += used.messages,
-        }
+    pub(super) fn count(&mut self, used: &KeyUse, attested: Attested) {
+        let count = match attested {
+            Attested::ByAuthor | Attested::ByCaller => &mut self.signed.by_authors,
+            Attested::KeyKnown => &mut self.signed.by_known_keys,
+            Attested::ByOperator => &mut self.signed.by_operator,
+        };
+        *count += used.messages;
     }
 }
+
+#[cfg(test)]
+#[path = "signatures_tests.rs"]
+mod tests;
