@@ -44,13 +44,7 @@ impl Output {
     /// Writes a message, with what was found of its signature if that was checked.
     pub(crate) fn message(&mut self, message: &Message, signed: Option<Signed>) -> Result<(), Exit> {
         match self.format {
-            Format::Text => match signed.and_then(Signed::mark) {
-                Some(mark) => self.to.write_all(&prefixed(&[mark], &message.payload))?,
-                None => {
-                    self.to.write_all(&message.payload)?;
-                    self.to.write_all(b"\n")?;
-                }
-            },
+            Format::Text => self.to.write_all(&text(None, signed, &message.payload))?,
             Format::Json => self.json(&with_signed(message_json(message), signed))?,
         }
         Ok(())
@@ -64,13 +58,7 @@ impl Output {
         signed: Option<Signed>,
     ) -> Result<(), Exit> {
         match self.format {
-            Format::Text => {
-                let words: Vec<&str> = [stream.as_str()]
-                    .into_iter()
-                    .chain(signed.and_then(Signed::mark))
-                    .collect();
-                Ok(self.to.write_all(&prefixed(&words, &message.payload))?)
-            }
+            Format::Text => Ok(self.to.write_all(&text(Some(stream), signed, &message.payload))?),
             Format::Json => {
                 let shown = with_stream(message_json(message), stream);
                 self.json(&with_signed(shown, signed))
@@ -98,12 +86,13 @@ impl Output {
     }
 }
 
-/// A payload as text, with words and tabs before each line, the name of its stream or the mark of what nobody signed: a line feed
-/// inside cannot begin a line of another stream, or one that seems to be signed.
-fn prefixed(words: &[&str], payload: &[u8]) -> Vec<u8> {
+/// A payload as text. The name of its stream, and the mark of what nobody but the operator attests, stand before each line: a line
+/// feed inside cannot begin a line of another stream, or one that seems to be signed.
+fn text(stream: Option<&StreamName>, signed: Option<Signed>, payload: &[u8]) -> Vec<u8> {
+    let words = [stream.map(StreamName::as_str), signed.and_then(Signed::mark)];
     let mut text = Vec::with_capacity(payload.len() + 80);
     for line in payload.split(|byte| *byte == b'\n') {
-        for word in words {
+        for word in words.into_iter().flatten() {
             text.extend_from_slice(word.as_bytes());
             text.push(b'\t');
         }
@@ -180,9 +169,10 @@ mod tests {
     #[test]
     fn each_line_has_the_name_of_its_stream() {
         let stream: StreamName = "sensors.a".parse().unwrap();
-        assert_eq!(prefixed(&[stream.as_str()], b""), b"sensors.a\t\n");
+        assert_eq!(text(Some(&stream), None, b""), b"sensors.a\t\n");
+        assert_eq!(text(None, None, b"21\n22"), b"21\n22\n");
         assert_eq!(
-            prefixed(&[stream.as_str()], b"21\nsensors.b\t22"),
+            text(Some(&stream), None, b"21\nsensors.b\t22"),
             b"sensors.a\t21\nsensors.a\tsensors.b\t22\n",
             "an author of one stream writes no line of another"
         );
@@ -212,10 +202,14 @@ mod tests {
             let shown = with_signed(message_json(&message(b"hi")), Some(signed)).to_string();
             assert!(shown.contains(json), "{shown}");
         }
+        let stream: StreamName = "sensors.a".parse().unwrap();
         assert_eq!(
-            prefixed(&["sensors.a", "unsigned"], b"21\n22"),
+            text(Some(&stream), Some(Signed::No), b"21\n22"),
             b"sensors.a\tunsigned\t21\nsensors.a\tunsigned\t22\n",
             "no line of it seems to be signed"
         );
+        let operators = Some(by(VouchedBy::Operator));
+        assert_eq!(text(None, operators, b"21"), b"operator\t21\n");
+        assert_eq!(text(None, Some(by(VouchedBy::Key)), b"21"), b"21\n");
     }
 }

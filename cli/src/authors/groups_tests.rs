@@ -117,7 +117,7 @@ fn every_message_is_the_next_one() {
 
 #[test]
 fn history_must_have_the_messages_of_the_group() {
-    for wrong in [&[0, 0][..], &[1, 0], &[1, 2], &[5, 6]] {
+    for wrong in [&[0, 0][..], &[1, 0], &[1, 2], &[5, 6], &[1, 1], &[7, 1]] {
         let mut groups = Groups::default();
         let taken = take(&mut groups, 2, &signature(0, 3), wrong);
         assert!(taken.is_err(), "{wrong:?}");
