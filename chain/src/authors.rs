@@ -6,7 +6,20 @@ use crate::ethereum::{eip191, p256};
 use streamchain_protocol::auth::siwe::SignIn;
 use streamchain_protocol::proof::{AuthorError, Receipt, check_certificate};
 use streamchain_protocol::signed::{Certificate, GroupDigest, PublicKey, Signature};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::{Address, B256, Bytes};
+
+/// How long what the edge says of a key counts for messages that come after it was asked, seconds: so long may a revocation go
+/// unseen by a reader that goes on, and so seldom is the edge asked about each key.
+pub const CERTIFICATE_LIFE_S: u64 = 5 * 60;
+
+/// Returns whether what the edge said of a key when it was `asked` still counts `now`, for a message of the time `used`. A later
+/// revocation changes nothing for a message that was there when the edge was asked.
+pub fn still_counts(asked: UnixSec, used: UnixSec, now: UnixSec) -> bool {
+    // A clock that was set back says nothing about how long it is ago.
+    let age = now.0.checked_sub(asked.0);
+    used <= asked || age.is_some_and(|age| age < CERTIFICATE_LIFE_S)
+}
 
 /// Why an author's signature does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

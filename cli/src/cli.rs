@@ -233,6 +233,18 @@ mod tests {
                 "expected a seq, or now",
             ),
             (&["sub", "demo", "--edge", "http://e", "--live"][..], "--json"),
+            (
+                &[
+                    "sub",
+                    "demo",
+                    "--edge",
+                    "http://e",
+                    "--verify",
+                    "--author-key",
+                    "0x02",
+                ][..],
+                "expected AUTHOR=KEY",
+            ),
             (&["sub", "*", "--edge", "http://e"][..], "with one * behind it"),
             (&["sub", "a*b", "--edge", "http://e"][..], "with one * behind it"),
             (&["sub", "Not A Name", "--edge", "http://e"][..], "Not A Name"),

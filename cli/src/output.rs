@@ -1,6 +1,7 @@
 //! What is written to standard output: messages as text or as JSON lines.
 
 use crate::exit::Exit;
+use crate::signed::Signed;
 use serde_json::{Value, json};
 use std::io::{BufWriter, Stdout, Write};
 use streamchain_client::core::Message;
@@ -41,12 +42,9 @@ impl Output {
     }
 
     /// Writes a message, with what was found of its signature if that was checked.
-    pub(crate) fn message(&mut self, message: &Message, signed: Option<&Value>) -> Result<(), Exit> {
+    pub(crate) fn message(&mut self, message: &Message, signed: Option<Signed>) -> Result<(), Exit> {
         match self.format {
-            Format::Text => {
-                self.to.write_all(&message.payload)?;
-                self.to.write_all(b"\n")?;
-            }
+            Format::Text => self.to.write_all(&text(None, signed, &message.payload))?,
             Format::Json => self.json(&with_signed(message_json(message), signed))?,
         }
         Ok(())
@@ -57,10 +55,10 @@ impl Output {
         &mut self,
         stream: &StreamName,
         message: &Message,
-        signed: Option<&Value>,
+        signed: Option<Signed>,
     ) -> Result<(), Exit> {
         match self.format {
-            Format::Text => Ok(self.to.write_all(&prefixed(stream, &message.payload))?),
+            Format::Text => Ok(self.to.write_all(&text(Some(stream), signed, &message.payload))?),
             Format::Json => {
                 let shown = with_stream(message_json(message), stream);
                 self.json(&with_signed(shown, signed))
@@ -88,12 +86,16 @@ impl Output {
     }
 }
 
-/// A payload as text, with the name of its stream before each line: a line feed inside cannot begin a line of another stream.
-fn prefixed(stream: &StreamName, payload: &[u8]) -> Vec<u8> {
+/// A payload as text. The name of its stream, and the mark of what nobody but the operator attests, stand before each line: a line
+/// feed inside cannot begin a line of another stream, or one that seems to be signed.
+fn text(stream: Option<&StreamName>, signed: Option<Signed>, payload: &[u8]) -> Vec<u8> {
+    let words = [stream.map(StreamName::as_str), signed.and_then(Signed::mark)];
     let mut text = Vec::with_capacity(payload.len() + 80);
     for line in payload.split(|byte| *byte == b'\n') {
-        text.extend_from_slice(stream.as_str().as_bytes());
-        text.push(b'\t');
+        for word in words.into_iter().flatten() {
+            text.extend_from_slice(word.as_bytes());
+            text.push(b'\t');
+        }
         text.extend_from_slice(line);
         text.push(b'\n');
     }
@@ -108,9 +110,9 @@ pub(crate) fn with_stream(mut shown: Value, stream: &StreamName) -> Value {
     shown
 }
 
-fn with_signed(mut shown: Value, signed: Option<&Value>) -> Value {
+fn with_signed(mut shown: Value, signed: Option<Signed>) -> Value {
     if let Some((members, signed)) = shown.as_object_mut().zip(signed) {
-        members.insert("signed".into(), signed.clone());
+        members.insert("signed".into(), signed.json());
     }
     shown
 }
@@ -132,8 +134,10 @@ pub(crate) fn message_json(message: &Message) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signed::VouchedBy;
     use streamchain_protocol::Address;
     use streamchain_protocol::ids::Seq;
+    use streamchain_protocol::signed::PublicKey;
     use streamchain_protocol::time::UnixMs;
 
     fn message(payload: &[u8]) -> Message {
@@ -165,9 +169,10 @@ mod tests {
     #[test]
     fn each_line_has_the_name_of_its_stream() {
         let stream: StreamName = "sensors.a".parse().unwrap();
-        assert_eq!(prefixed(&stream, b""), b"sensors.a\t\n");
+        assert_eq!(text(Some(&stream), None, b""), b"sensors.a\t\n");
+        assert_eq!(text(None, None, b"21\n22"), b"21\n22\n");
         assert_eq!(
-            prefixed(&stream, b"21\nsensors.b\t22"),
+            text(Some(&stream), None, b"21\nsensors.b\t22"),
             b"sensors.a\t21\nsensors.a\tsensors.b\t22\n",
             "an author of one stream writes no line of another"
         );
@@ -176,5 +181,35 @@ mod tests {
             shown.ends_with(r#""seq":3,"stream":"sensors.a","text":"hi","time":5}"#),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn lines_that_only_the_operator_attests_are_marked() {
+        let key = PublicKey::from_bytes([2; 33]).unwrap();
+        let by = |voucher| Signed::By { key, voucher };
+        for (signed, mark, json) in [
+            (Signed::No, Some("unsigned"), "false"),
+            (
+                by(VouchedBy::Operator),
+                Some("operator"),
+                r#""voucher":"operator""#,
+            ),
+            (by(VouchedBy::Caller), None, r#""voucher":"named""#),
+            (by(VouchedBy::Wallet), None, r#""voucher":"wallet""#),
+            (by(VouchedBy::Key), None, r#""voucher":"self""#),
+        ] {
+            assert_eq!(signed.mark(), mark);
+            let shown = with_signed(message_json(&message(b"hi")), Some(signed)).to_string();
+            assert!(shown.contains(json), "{shown}");
+        }
+        let stream: StreamName = "sensors.a".parse().unwrap();
+        assert_eq!(
+            text(Some(&stream), Some(Signed::No), b"21\n22"),
+            b"sensors.a\tunsigned\t21\nsensors.a\tunsigned\t22\n",
+            "no line of it seems to be signed"
+        );
+        let operators = Some(by(VouchedBy::Operator));
+        assert_eq!(text(None, operators, b"21"), b"operator\t21\n");
+        assert_eq!(text(None, Some(by(VouchedBy::Key)), b"21"), b"21\n");
     }
 }

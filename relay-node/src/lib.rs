@@ -27,6 +27,7 @@ pub use crate::core::{
     Rates, Request, Shard, ShardConfig, Ticket,
 };
 pub use cli::{CheckCommand, RelayCommand, run};
+pub use commands::authors::AuthorKey;
 pub use error_text::printable;
 pub use relay::clock::now;
 pub use relay::edge_client::EdgeClient;

@@ -5,6 +5,7 @@ import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { accessToken } from "../edge/harness.ts";
 import { eventually, runningSystem, type TestSystem } from "../harness/system.ts";
 import { Run } from "./streamchain.ts";
 
@@ -108,6 +109,39 @@ describe("signed messages of the command", () => {
       const lenient = new Run(system, [...args, "--allow-unsigned", "--json", ...way]);
       assert.equal(await lenient.ended, 0, lenient.error);
       assert.match(lenient.out, /"signed":\{"key":"0x0[23].*\n.*"signed":false/);
+    }
+  });
+
+  it("of a service are refused unless its key is named", async () => {
+    const { operator, master } = system.system;
+    const token = accessToken(operator.address.toLowerCase(), {}, master);
+    const key = join(folder, "service.key");
+    const make = ["keys", "make", "service", "--rights", "read,write", "--key", key];
+    const made = new Run(system, make, { STREAMCHAIN_TOKEN: token });
+    assert.equal(await made.ended, 0, made.error);
+    const pub = new Run(system, ["pub", "served", "--key", key], { STREAMCHAIN_TOKEN: made.out.trim() });
+    pub.child.stdin.end("the service's\n");
+    assert.equal(await pub.ended, 0, pub.error);
+
+    const args = ["sub", "served", "--from", "0", "--count", "1", "--verify"];
+    const strict = new Run(system, args);
+    assert.equal(await strict.ended, 1);
+    assert.equal(strict.out, "");
+    assert.match(strict.error, /message 0: the operator alone says that key 0x0[23]\w+ is its author's/);
+    const marked = new Run(system, [...args, "--allow-unsigned"]);
+    assert.equal(await marked.ended, 0, marked.error);
+    assert.equal(marked.out, "operator\tthe service's\n");
+    const lenient = new Run(system, [...args, "--allow-unsigned", "--json"]);
+    assert.equal(await lenient.ended, 0, lenient.error);
+    const { author, signed } = JSON.parse(lenient.out);
+    assert.equal(signed.voucher, "operator");
+    for (const [name, code] of [
+      [author, 0],
+      [operator.address, 1],
+    ] as const) {
+      const named = new Run(system, [...args, "--author-key", `${name}=${signed.key}`, "--json"]);
+      assert.equal(await named.ended, code, named.error);
+      assert.equal(named.out.includes('"voucher":"named"'), code === 0);
     }
   });
 });

@@ -28,7 +28,8 @@ EXAMPLE
     relay-node verify receipt.json --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3 --owner 0x7099…79C8
 
 The command prints who signed the message, with which key, and who vouches for the key: the author's own address or wallet, or the
-operator. A receipt without a signature has the operator's word for its author; --require-signature refuses it.
+operator. A receipt without a signature has the operator's word for its author; --require-signature refuses it. Where you know the key
+of a service, name both: --author-key 0x7099…79C8=0x02a1…
 
 The command computes the proof itself and asks the chain whether its root was anchored. It asks no StreamChain server.
 

@@ -201,22 +201,48 @@ fn what_only_the_operator_attests_can_be_refused() {
         let receipt = (case.receipt.to_string(), node.clone());
         let (code, said) = verify(&receipt, &["--contract", &contract, "--require-signature"]);
         assert_eq!(code, Some(i32::from(case.stripped)), "{}: {said}", case.title);
-        if let Some(key) = case.receipt["author"]["key"].as_str() {
-            let known = [
+    }
+}
+
+#[test]
+fn a_known_key_counts_for_the_author_that_it_is_named_for() {
+    let table = table();
+    let (node, contract) = (node(&table), table.contract.to_string());
+    let mut services = 0;
+    for case in table.receipts.iter().filter(|case| case.holds) {
+        let Some(key) = case.receipt["author"]["key"].as_str() else {
+            continue;
+        };
+        let author = case.receipt["message"]["author"].as_str().unwrap();
+        let receipt = (case.receipt.to_string(), node.clone());
+        let with = |known: &str| {
+            let args = [
                 "--contract",
                 &contract,
                 "--require-signature",
                 "--author-key",
-                key,
+                known,
             ];
-            assert_eq!(
-                verify(&receipt, &known).0,
-                Some(0),
-                "{}: the key is known",
-                case.title
-            );
-        }
+            verify(&receipt, &args)
+        };
+        let signed = format!("Author {author} signed message");
+        let says = |said: &str| said.to_lowercase().contains(&signed.to_lowercase());
+
+        let (code, said) = with(&format!("{author}={key}"));
+        assert_eq!(code, Some(0), "{}: {said}", case.title);
+        assert!(says(&said), "{}: {said}", case.title);
+        // Whose a service's key is, only the operator says where the caller names another author, or none.
+        let is_service = case.receipt["author"]["certificate"]["kind"] == "service";
+        services += u32::from(is_service);
+        let (code, said) = with(&format!("0x{}={key}", "77".repeat(20)));
+        assert_eq!(code, Some(i32::from(is_service)), "{}: {said}", case.title);
+        let (code, said) = with(key);
+        assert_eq!(code, Some(0), "{}: the key is known: {said}", case.title);
+        assert_eq!(says(&said), !is_service, "{}: {said}", case.title);
+        let by_operator = said.contains("the operator alone attests that the key is");
+        assert_eq!(by_operator, is_service, "{}: {said}", case.title);
     }
+    assert!(services > 0, "the table has a service's receipt");
 }
 
 /// A stream's messages as history gives them with `signatures=1`, in pages that begin anew at each third message.

@@ -127,7 +127,7 @@ impl All {
             }
             Line::Note(text) => self.watch.note(&text),
             Line::Message(stream, message, signed) => {
-                self.output.message_of(&stream, &message, signed.as_ref())?;
+                self.output.message_of(&stream, &message, signed)?;
                 self.left = self.left.map(|left| left.saturating_sub(1));
             }
             Line::Retracted {

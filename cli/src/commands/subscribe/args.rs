@@ -1,7 +1,9 @@
 //! What `streamchain sub` can be asked for.
 
+use crate::authors::Believed;
 use crate::edge::{EdgeArgs, ReachArgs};
 use clap::Args;
+use relay_node::AuthorKey;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -30,8 +32,12 @@ Text is the payload and a line feed. A JSON line has \"seq\", \"time\" (millisec
 \"payload\" in hexadecimal digits where the payload is not UTF-8, or \"erased\".
 
 With --verify each message is checked before it is written: the signature of its group, and who vouches for the key. A JSON line
-has \"signed\" then: {\"key\", \"voucher\"}, where the voucher is self (the author is the key), wallet, or operator. At a message
-whose signature does not hold, or that has none (unless --allow-unsigned), the command ends with 1.
+has \"signed\" then: {\"key\", \"voucher\"}, where the voucher is self (the author is the key), wallet, or named (you named the key
+as the author's, by --author-key). At a message whose signature does not hold, that has none, or whose key the operator alone
+vouches for, as for a service's, the command ends with 1. With --allow-unsigned the last two are written: as JSON with \"signed\":
+false or the voucher operator, as text with unsigned or operator and a tab before each line.
+
+Each run knows nothing of groups that were before it, also with --cursor: verify-stream checks the whole stream.
 
 With --cursor the command goes on where it stopped. The file holds the next seq; it is written after the messages, so
 that after a crash some messages may be written again, but none is left out.";
@@ -108,9 +114,12 @@ pub(crate) struct SubArgs {
     /// Check who wrote each message, and end at one whose signature does not hold
     #[arg(long, conflicts_with = "live")]
     pub(crate) verify: bool,
-    /// With --verify, write messages without a signature too
+    /// With --verify, write messages too that have no signature, or one of a key that the operator alone vouches for
     #[arg(long, requires = "verify")]
     pub(crate) allow_unsigned: bool,
+    /// With --verify, a key that you know to be an author's, such as a service's: 0x…address=key. May be given several times
+    #[arg(long = "author-key", value_name = "AUTHOR=KEY", requires = "verify")]
+    pub(crate) author_keys: Vec<AuthorKey>,
     /// File that keeps where the command stopped
     #[arg(long, value_name = "FILE")]
     pub(crate) cursor: Option<PathBuf>,
@@ -133,6 +142,14 @@ pub(super) async fn stored(edge: &EdgeClient, stream: &StreamRef) -> Result<Seq,
 }
 
 impl SubArgs {
+    /// Whom the caller believes, if authors are checked.
+    pub(super) fn believed(&self) -> Option<Believed> {
+        self.verify.then(|| Believed {
+            operator: self.allow_unsigned,
+            keys: self.author_keys.clone(),
+        })
+    }
+
     pub(super) fn guarantee(&self) -> Guarantee {
         if self.live {
             Guarantee::Live

@@ -5,7 +5,7 @@ use super::line::{How, Line};
 use crate::authors::Authors;
 use crate::edge::Watch;
 use crate::exit::Exit;
-use crate::roster::{Found, MAX_FOLLOWED, Start};
+use crate::roster::{Found, Start};
 use std::rc::Rc;
 use streamchain_client::connection::{Connection, ConnectionOptions};
 use streamchain_client::core::{Event, Message, Reading, Route};
@@ -51,11 +51,17 @@ pub(super) async fn follow(how: Rc<How>, found: Found, lines: mpsc::Sender<Line>
     let name = follower.stream.name.as_str();
     let last = match ended {
         Some(Ended::Failed(exit)) => Line::Failed(exit.of(name)),
-        Some(Ended::Refused(exit)) => Line::Ended {
-            stream: follower.stream.id,
-            start: follower.start,
-            note: format!("{name} is left: {}", exit.text()),
-        },
+        Some(Ended::Refused(exit)) => {
+            if let Some(authors) = follower.authors.take() {
+                let mut ended = follower.how.ended.borrow_mut();
+                ended.insert(follower.stream.id, authors);
+            }
+            Line::Ended {
+                stream: follower.stream.id,
+                start: follower.start,
+                note: format!("{name} is left: {}", exit.text()),
+            }
+        }
         Some(Ended::Over) | None => return,
     };
     // Where nobody takes it, the command is over.
@@ -77,6 +83,8 @@ struct Follower {
 
 impl Follower {
     async fn read(&mut self, connection: &mut Option<Connection>) -> Result<(), Ended> {
+        let reference = self.how.reference(&self.stream);
+        self.authors = self.how.authors(self.stream.id, &reference, self.start);
         let from = self.first().await.map_err(Ended::Refused)?;
         self.go_on_at(from);
         let opened = self.open(from).map_err(Ended::Refused)?;
@@ -136,14 +144,10 @@ impl Follower {
                 from,
                 guarantee: how.guarantee,
             }),
-            signatures: how.verify,
+            signatures: how.believed.is_some(),
             http_only: how.reach.http,
             ..ConnectionOptions::new(&reference.to_string())
         };
-        if how.verify {
-            let edge = how.edge.clone();
-            self.authors = Some(Authors::new(edge, reference, how.allow_unsigned, MAX_FOLLOWED));
-        }
         Ok(Connection::open(how.edge.clone(), options)?)
     }
 

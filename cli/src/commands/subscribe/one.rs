@@ -5,7 +5,8 @@ use crate::authors::Authors;
 use crate::edge::Watch;
 use crate::exit::Exit;
 use crate::output::{Format, Output};
-use serde_json::{Value, json};
+use crate::signed::Signed;
+use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 use streamchain_client::connection::{Connection, ConnectionOptions};
@@ -36,9 +37,10 @@ pub(super) async fn run(args: &SubArgs, stream: &StreamRef) -> Result<(), Exit> 
         http_only: args.reach.http,
         ..ConnectionOptions::new(&stream.to_string())
     };
-    let authors = args
-        .verify
-        .then(|| Authors::new(edge.clone(), stream.clone(), args.allow_unsigned, 1));
+    let authors = args.believed().map(|believed| {
+        let edge = (edge.clone(), args.reach.clone());
+        Authors::new(edge, stream.clone(), believed, 1, None)
+    });
     let mut reading = Subscription {
         connection: Connection::open(edge, options)?,
         watch: Watch::new(&args.reach),
@@ -102,7 +104,7 @@ impl Subscription<'_> {
         Ok(())
     }
 
-    fn write(&mut self, message: &Message, signed: Option<&Value>) -> Result<(), Exit> {
+    fn write(&mut self, message: &Message, signed: Option<Signed>) -> Result<(), Exit> {
         // A group is checked whole, and may go beyond the end.
         if self.is_over() {
             return Ok(());
@@ -122,7 +124,7 @@ impl Subscription<'_> {
                     for one in authors.take(message).await? {
                         // The messages of a group from before the beginning were read for its signature alone.
                         if one.message.seq >= from {
-                            self.write(&one.message, Some(&one.signed))?;
+                            self.write(&one.message, Some(one.signed))?;
                         }
                     }
                 }

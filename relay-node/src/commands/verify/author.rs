@@ -50,8 +50,8 @@ impl AuthorSteps {
             "key {key} signed {} messages of producer {} from number {} on; this is number {}",
             group.count, part.producer, group.first, part.producer_seq
         )));
-        let attested = required.attested(&key, &voucher);
-        let words = voucher_in_words(author, &voucher);
+        let attested = required.attested(author, &key, &voucher);
+        let words = voucher_in_words(author, &voucher, attested);
         let question = match &voucher {
             Voucher::ContractWallet { hash, signature, .. } => Some(WalletQuestion {
                 hash: *hash,
@@ -61,6 +61,16 @@ impl AuthorSteps {
         };
         let says = match attested {
             Attested::ByAuthor => format!("Author {author} signed message {message}, by key {key}."),
+            Attested::ByCaller => {
+                format!(
+                    "Author {author} signed message {message}, by key {key}, which you named as the author's."
+                )
+            }
+            Attested::KeyKnown => {
+                format!(
+                    "Key {key}, which you know, signed message {message}; the operator alone attests that the key is {author}'s."
+                )
+            }
             Attested::ByOperator => {
                 format!(
                     "Key {key} signed message {message}, and the operator attests that the key is {author}'s."
@@ -70,8 +80,8 @@ impl AuthorSteps {
         refuse(required, attested, steps);
         match (&question, attested) {
             (Some(_), _) => {}
-            (None, Attested::ByAuthor) => steps.push(Step::Holds(words.clone())),
-            (None, Attested::ByOperator) => steps.push(Step::Note(words.clone())),
+            (None, Attested::ByAuthor | Attested::ByCaller) => steps.push(Step::Holds(words.clone())),
+            (None, Attested::KeyKnown | Attested::ByOperator) => steps.push(Step::Note(words.clone())),
         }
         Self {
             question,

@@ -315,6 +315,7 @@ fn signed_in_words(signed: &Signed) -> String {
     let Signed {
         groups,
         by_authors,
+        by_known_keys,
         by_operator,
         unvouched,
         unsigned,
@@ -323,6 +324,11 @@ fn signed_in_words(signed: &Signed) -> String {
     let mut text = format!(
         "{by_authors} messages are signed by their authors ({groups} groups of {producers} producers, none missing)"
     );
+    if *by_known_keys > 0 {
+        text.push_str(&format!(
+            "; {by_known_keys} by keys that you know, and the operator says whose they are (--author-key AUTHOR=KEY says it yourself)"
+        ));
+    }
     if *by_operator > 0 {
         text.push_str(&format!("; {by_operator} by keys that the operator vouches for"));
     }
@@ -383,6 +389,7 @@ fn summary_json(summary: &Summary) -> Value {
             "groups": summary.signed.groups,
             "producers": summary.signed.producers,
             "byAuthors": summary.signed.by_authors,
+            "byKnownKeys": summary.signed.by_known_keys,
             "byOperator": summary.signed.by_operator,
             "unvouched": summary.signed.unvouched,
             "unsigned": summary.signed.unsigned,

@@ -8,9 +8,10 @@
 use super::key_use::KeyUse;
 use super::message::{GroupItem, GroupPlace, Message};
 use super::unvouched::{Unvouched, UnvouchedGroups};
+use crate::commands::authors::Attested;
 use crate::core::GroupKey;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use streamchain_chain::authors::{AuthorFault, Voucher, voucher};
+use streamchain_chain::authors::{AuthorFault, Voucher, still_counts, voucher};
 use streamchain_protocol::ids::{ProducerId, Seq, StreamId, StreamName};
 use streamchain_protocol::proof::{AuthorError, check_stream, check_time};
 use streamchain_protocol::signed::{
@@ -71,8 +72,10 @@ pub(super) enum SignatureFault {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Signed {
     pub groups: u64,
-    /// Messages in groups whose author is the key, or whose wallet delegated to it.
+    /// Messages in groups whose author is the key, whose wallet delegated to it, or whose key the caller named as the author's.
     pub by_authors: u64,
+    /// Messages in groups whose key the caller knows, but the operator says whose it is.
+    pub by_known_keys: u64,
     /// Messages in groups whose key the operator vouches for.
     pub by_operator: u64,
     /// Messages in groups for whose keys nobody vouches.
@@ -128,27 +131,42 @@ pub(super) struct Signatures {
     refusal: Option<SignatureFault>,
 }
 
+/// A certificate for this stream.
+struct Known {
+    certificate: Certificate,
+    /// Who vouches by it.
+    found: Result<Voucher, Unvouched>,
+    /// When the edge was asked for it.
+    asked: UnixSec,
+}
+
 /// What is known of a key that is not its author.
 #[derive(Default)]
 struct Certified {
-    /// Certificates for this stream, and who vouches by them.
-    known: Vec<(Certificate, Result<Voucher, Unvouched>)>,
-    /// The edge has no certificate of the key, of whatever time.
-    is_absent: bool,
+    known: Vec<Known>,
+    /// When the edge was asked and had no certificate of the key, of whatever time.
+    absent: Option<UnixSec>,
     /// How often the edge was asked.
-    asked: u32,
+    questions: u32,
 }
 
 impl Certified {
-    /// What the certificates say that cover the times of a use: a good one before one that does not vouch.
-    fn covering(&self, used: &KeyUse) -> Option<&Result<Voucher, Unvouched>> {
-        let covers = |certificate: &Certificate| {
-            check_time(certificate, used.times.0).is_ok() && check_time(certificate, used.times.1).is_ok()
+    /// What the certificates say that cover the times of a use and still count: a good one before one that does not vouch.
+    fn covering(&self, used: &KeyUse, now: UnixSec) -> Option<&Result<Voucher, Unvouched>> {
+        let covers = |one: &&Known| {
+            check_time(&one.certificate, used.times.0).is_ok()
+                && check_time(&one.certificate, used.times.1).is_ok()
+                && still_counts(one.asked, used.times.1, now)
         };
-        let mut found = self.known.iter().filter(|(certificate, _)| covers(certificate));
+        let mut found = self.known.iter().filter(covers);
         let any = found.clone().next();
-        let good = found.find(|(_, voucher)| voucher.is_ok());
-        good.or(any).map(|(_, voucher)| voucher)
+        let good = found.find(|one| one.found.is_ok());
+        good.or(any).map(|one| &one.found)
+    }
+
+    fn is_absent(&self, used: &KeyUse, now: UnixSec) -> bool {
+        self.absent
+            .is_some_and(|asked| still_counts(asked, used.times.1, now))
     }
 }
 
@@ -301,14 +319,15 @@ impl Signatures {
         }
     }
 
-    /// Who vouches for a key at the times of its use, by the certificates that are known; `None`: another one may.
-    pub(super) fn vouched(&self, used: &KeyUse) -> Option<Result<Voucher, Unvouched>> {
+    /// Who vouches for a key at the times of its use, by the certificates that are known; `None`: another one may, or the edge is to
+    /// be asked again, since the key may have been revoked after it was asked.
+    pub(super) fn vouched(&self, used: &KeyUse, now: UnixSec) -> Option<Result<Voucher, Unvouched>> {
         let certified = self.certified.get(&(used.author, used.key))?;
-        match certified.covering(used) {
+        match certified.covering(used, now) {
             Some(Ok(voucher)) => Some(Ok(voucher.clone())),
-            _ if certified.is_absent => Some(Err(Unvouched::Absent)),
+            _ if certified.is_absent(used, now) => Some(Err(Unvouched::Absent)),
             // Another certificate may cover these times as well, and its wallet may say yes.
-            Some(Err(reason)) if certified.asked >= MAX_QUESTIONS => Some(Err(reason.clone())),
+            Some(Err(reason)) if certified.questions >= MAX_QUESTIONS => Some(Err(reason.clone())),
             _ => None,
         }
     }
@@ -329,33 +348,40 @@ impl Signatures {
         Ok(voucher)
     }
 
-    /// Keeps what the edge and the chain said of a key.
+    /// Keeps what the edge and the chain said of a key when the edge was `asked`, in place of what they said of it before.
     pub(super) fn keep(
         &mut self,
         used: &KeyUse,
         certificate: Option<Certificate>,
         found: &Result<Voucher, Unvouched>,
+        asked: UnixSec,
     ) {
         let certified = self.certified.entry((used.author, used.key)).or_default();
-        certified.asked = certified.asked.saturating_add(1);
+        certified.questions = certified.questions.saturating_add(1);
         match (certificate, found) {
-            (None, _) => certified.is_absent = true,
+            (None, _) => certified.absent = Some(asked),
             // It may be good for other times, which are not asked about, and for no other stream.
             (Some(_), Err(Unvouched::Elsewhere(_) | Unvouched::Invalid(_))) => {}
             (Some(certificate), found) => {
-                if !certified.known.iter().any(|(known, _)| *known == certificate) {
-                    certified.known.push((certificate, found.clone()));
-                }
+                let begins = certificate.span().0;
+                certified.known.retain(|one| one.certificate.span().0 != begins);
+                certified.known.push(Known {
+                    certificate,
+                    found: found.clone(),
+                    asked,
+                });
             }
         }
     }
 
     /// Counts the messages of a group by who vouches for its key.
-    pub(super) fn count(&mut self, used: &KeyUse, is_by_author: bool) {
-        match is_by_author {
-            true => self.signed.by_authors += used.messages,
-            false => self.signed.by_operator += used.messages,
-        }
+    pub(super) fn count(&mut self, used: &KeyUse, attested: Attested) {
+        let count = match attested {
+            Attested::ByAuthor | Attested::ByCaller => &mut self.signed.by_authors,
+            Attested::KeyKnown => &mut self.signed.by_known_keys,
+            Attested::ByOperator => &mut self.signed.by_operator,
+        };
+        *count += used.messages;
     }
 
     /// Counts a group for whose key nobody vouches. It is a fault where it is forged, or where authors have to be attested.
@@ -386,6 +412,10 @@ impl Signatures {
         (self.refusal, self.unvouched)
     }
 }
+
+#[cfg(test)]
+#[path = "signatures_tests.rs"]
+mod tests;
 
 #[cfg(test)]
 #[path = "unvouched_tests.rs"]

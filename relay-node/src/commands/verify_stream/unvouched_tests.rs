@@ -5,6 +5,8 @@ use crate::commands::verify_stream::unvouched::MAX_NAMED;
 
 const AUTHOR: Address = Address::repeat_byte(0xaa);
 const BEGIN: UnixSec = UnixSec(1_000);
+/// When the check runs.
+const NOW: UnixSec = UnixSec(2_000);
 
 fn key() -> PublicKey {
     PublicKey::from_bytes([2; 33]).unwrap()
@@ -44,11 +46,15 @@ fn wallet() -> Result<Voucher, Unvouched> {
 fn a_certificate_that_a_wallet_refuses_hides_no_other() {
     let mut signatures = signatures();
     let group = used(1, BEGIN);
-    signatures.keep(&group, Some(certificate(BEGIN, 1)), &Err(Unvouched::Refused));
-    assert_eq!(signatures.vouched(&group), None, "another one may cover the time");
-    signatures.keep(&group, Some(certificate(BEGIN, 2)), &wallet());
-    assert_eq!(signatures.vouched(&group), Some(wallet()));
-    assert_eq!(signatures.vouched(&used(2, BEGIN.plus_s(101))), None);
+    signatures.keep(&group, Some(certificate(BEGIN, 1)), &Err(Unvouched::Refused), NOW);
+    assert_eq!(
+        signatures.vouched(&group, NOW),
+        None,
+        "another one may cover the time"
+    );
+    signatures.keep(&group, Some(certificate(BEGIN, 2)), &wallet(), NOW);
+    assert_eq!(signatures.vouched(&group, NOW), Some(wallet()));
+    assert_eq!(signatures.vouched(&used(2, BEGIN.plus_s(101)), NOW), None);
 }
 
 #[test]
@@ -56,15 +62,15 @@ fn the_edge_is_asked_about_a_refused_key_so_often() {
     let mut signatures = signatures();
     for seq in 0..u64::from(MAX_QUESTIONS) {
         let group = used(seq, BEGIN);
-        assert_eq!(signatures.vouched(&group), None, "question {seq}");
-        signatures.keep(&group, Some(certificate(BEGIN, 1)), &Err(Unvouched::Refused));
+        assert_eq!(signatures.vouched(&group, NOW), None, "question {seq}");
+        signatures.keep(&group, Some(certificate(BEGIN, 1)), &Err(Unvouched::Refused), NOW);
     }
     assert_eq!(
-        signatures.vouched(&used(99, BEGIN)),
+        signatures.vouched(&used(99, BEGIN), NOW),
         Some(Err(Unvouched::Refused))
     );
     assert_eq!(
-        signatures.vouched(&used(99, BEGIN.plus_s(101))),
+        signatures.vouched(&used(99, BEGIN.plus_s(101)), NOW),
         None,
         "a later sign-in"
     );
@@ -75,9 +81,9 @@ fn the_edge_is_asked_about_a_refused_key_so_often() {
 #[test]
 fn a_key_without_certificates_is_asked_about_once() {
     let mut signatures = signatures();
-    signatures.keep(&used(1, BEGIN), None, &Err(Unvouched::Absent));
+    signatures.keep(&used(1, BEGIN), None, &Err(Unvouched::Absent), NOW);
     assert_eq!(
-        signatures.vouched(&used(2, BEGIN.plus_s(9))),
+        signatures.vouched(&used(2, BEGIN.plus_s(9)), NOW),
         Some(Err(Unvouched::Absent))
     );
 }

@@ -6,7 +6,9 @@ use super::signatures::{SignatureFault, Signatures};
 use super::sources::Sources;
 use super::unvouched::Unvouched;
 use crate::commands::authors::Attested;
+use std::time::{SystemTime, UNIX_EPOCH};
 use streamchain_chain::authors::Voucher;
+use streamchain_protocol::time::UnixSec;
 
 /// Checks what a message shows of its author's signature, with the certificates and wallets that it takes. Only a fault of a
 /// signature, a group or a producer's chain is returned, and ends the check of the stream; who vouches is counted.
@@ -27,14 +29,14 @@ pub(super) async fn take_signature(
         }
         Err(fault) => return Ok(Err(fault)),
     };
-    let found = match signatures.vouched(&used) {
+    let found = match signatures.vouched(&used, now()) {
         Some(found) => found,
         None => find_voucher(sources, signatures, &used).await?,
     };
     match found {
         Ok(voucher) => {
-            let attested = required.attested(&used.key, &voucher);
-            signatures.count(&used, attested == Attested::ByAuthor);
+            let attested = required.attested(used.author, &used.key, &voucher);
+            signatures.count(&used, attested);
             signatures.require(message.seq, message.author, required.refuses(attested));
         }
         Err(reason) => signatures.count_unvouched(&used, reason, by_operator.is_some()),
@@ -48,7 +50,7 @@ async fn find_voucher(
     signatures: &mut Signatures,
     used: &KeyUse,
 ) -> Result<Result<Voucher, Unvouched>, String> {
-    let (stream, at) = (signatures.stream(), used.times.1);
+    let (stream, at, asked_at) = (signatures.stream(), used.times.1, now());
     let certificate = sources
         .edge
         .certificate(stream, used.author, &used.key, at)
@@ -60,6 +62,11 @@ async fn find_voucher(
             found = Err(reason);
         }
     }
-    signatures.keep(used, certificate, &found);
+    signatures.keep(used, certificate, &found, asked_at);
     Ok(found)
+}
+
+fn now() -> UnixSec {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixSec(since.as_secs())
 }
