@@ -2,9 +2,9 @@
 
 use super::kind;
 use crate::ids::{Epoch, ProducerId, Seq};
+use crate::limits::MAX_EXACT_INTEGER;
 use crate::signed::{GroupHeader, MAX_GROUP_MESSAGES, PublicKey, Signature};
 use crate::time::UnixMs;
-use crate::util::MAX_EXACT_INTEGER;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, B256};
 
