@@ -430,7 +430,7 @@ impl From<AccountError> for Problem {
             AccountError::Revoked | AccountError::BadKey => Self::new(Kind::Unauthorized, detail)
                 .header("www-authenticate", "Bearer error=\"invalid_token\""),
             AccountError::NoSuchKey => Self::new(Kind::NoSuchKey, detail),
-            AccountError::NonceUsed => SiweError::Nonce.into(),
+            AccountError::NonceUsed | AccountError::NonceRevoked => SiweError::Nonce.into(),
             AccountError::TooManyKeys | AccountError::TooManySignIns => Self::new(Kind::Full, detail),
         }
     }
