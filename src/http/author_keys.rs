@@ -1,9 +1,9 @@
 //! The keys that sign for authors: `/v1/authors/{author}/keys/{publicKey}`, and who vouches for them.
 
 use crate::api::limits;
-use crate::api::stream::GetState;
+use crate::api::stream::{GetAccess, GetState, Publisher};
 use crate::path::PathParameters;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, need_right_on};
 use crate::rate_limit;
 use crate::request::Call;
 use crate::response::{Answer, json, put_member};
@@ -15,6 +15,7 @@ use streamchain_edge_core::certificates::{
     KeptCertificate, KeyFault, MAX_AUTHOR_KEYS, at_time, check_key, is_own,
 };
 use streamchain_edge_core::rate_policy::Policy;
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
 use streamchain_protocol::signed::{Certificate, PublicKey};
 use streamchain_protocol::time::{UnixMs, UnixSec};
@@ -93,11 +94,13 @@ pub(super) async fn certify(call: &Call, kept: &KeptCertificate) -> Result<(), P
 }
 
 /// Checks that a key signs for an author on a stream now. Returns the second before which it does; `None` without an end.
+/// A `publisher` learns nothing of a stream that it may not write to.
 pub(super) async fn check(
     call: &Call,
     author: Address,
     key: PublicKey,
     stream: &StreamRef,
+    publisher: Option<&Publisher>,
 ) -> Result<Result<Option<UnixSec>, KeyFault>, Problem> {
     if is_own(author, &key) {
         return Ok(Ok(None));
@@ -107,14 +110,28 @@ pub(super) async fn check(
     if !kept.iter().any(KeptCertificate::names_streams) {
         return Ok(check_key(&kept, None, now));
     }
-    let (id, name) = named(call, stream).await?;
+    let (id, name) = named(call, stream, publisher).await?;
     Ok(check_key(&kept, Some((id, &name)), now))
 }
 
-/// The whole id and the name of a stream, which sign-ins may name it by.
-async fn named(call: &Call, stream: &StreamRef) -> Result<(StreamId, StreamName), Problem> {
+/// The whole id and the name of a stream, which sign-ins may name it by. A stream that is given by its name is not asked; one
+/// that is given by its id says its name to those alone who may publish there.
+async fn named(
+    call: &Call,
+    stream: &StreamRef,
+    publisher: Option<&Publisher>,
+) -> Result<(StreamId, StreamName), Problem> {
     if let StreamRef::Name(name) = stream {
         return Ok((StreamId::of(call.config.operator, name), name.clone()));
+    }
+    if let Some(one) = publisher {
+        let account = Some(one.account);
+        let access = call
+            .stream(call.short(stream))?
+            .call(GetAccess { account })
+            .await?;
+        let rights = access.rights(account, one.operator).and(one.limit);
+        need_right_on(&access, true, rights, Right::Write)?;
     }
     let state = call.stream(call.short(stream))?.call(GetState {}).await?;
     Ok((state.id, state.name))

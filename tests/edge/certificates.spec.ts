@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { PrivateKeyAccount } from "viem/accounts";
-import { type Answer, assertProblem, bearer, type Edge, type Json, startEdge, until } from "./harness.ts";
+import { type Answer, asOperator, assertProblem, bearer, type Edge, type Json, startEdge, until } from "./harness.ts";
 import { groupOf, type Key, newKey, newProducer } from "./signing.ts";
 import { type Changes, messageOf, newNonce, newWallet, postSigned, signInWith } from "./siwe.ts";
 
@@ -110,6 +110,20 @@ test("a key's time and streams are those of the sign-in", async () => {
   const database = await edge.database();
   await database.prepare("UPDATE certificates SET expires = issued + 1 WHERE key = ?").bind(short.hex).run();
   assert.equal(reasonOf(await publish(short, author, asAnyone)), "expired");
+});
+
+test("a key for other streams says nothing of a hidden one", async () => {
+  const [wallet, key] = [newWallet(), await newKey()];
+  const author = wallet.address.toLowerCase();
+  await delegate(wallet, key, { resources: [`http://${edge.host}/v1/streams/demo`] });
+  const as = bearer(
+    (await signInWith(edge, wallet, messageOf(edge, wallet.address, await newNonce(edge)))).json.token as string,
+  );
+  const settings = { name: "hidden", read: "private", write: "closed" };
+  const hidden = (await edge.postJson("/v1/streams", settings, asOperator())).json.id as string;
+  for (const id of [hidden, `0x${"5a".repeat(32)}`]) {
+    assertProblem(await publish(key, author, as, id, id), 404, "no-such-stream");
+  }
 });
 
 test("of a key's certificates the one for the stream is shown", async () => {
