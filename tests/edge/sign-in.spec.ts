@@ -84,6 +84,17 @@ test("a nonce signs in once", async () => {
   refused(await signInWith(edge, wallet, message), "nonce");
 });
 
+test("a sign-in from before a revocation counts no more", async () => {
+  const revoker = newWallet();
+  const message = messageOf(edge, revoker.address, await newNonce(edge));
+  const signature = await revoker.signMessage({ message });
+  const token = await signIn(edge, revoker);
+  await new Promise((done) => setTimeout(done, 1_100));
+  assert.equal((await edge.postJson("/v1/auth/revoke", {}, bearer(token))).status, 200);
+  refused(await postSigned(edge, message, signature), "nonce");
+  await signIn(edge, revoker);
+});
+
 test("a nonce that was not given out here is none", async () => {
   const nonce = await newNonce(edge);
   const changed = `${nonce.slice(0, -1)}${nonce.endsWith("0") ? "1" : "0"}`;
