@@ -90,6 +90,8 @@ pub(crate) enum Kind {
     CannotJoin,
     /// A message of a batch is by somebody who was not sent to the relay.
     UnknownAuthor,
+    /// A certificate can't be kept beside another one of the same second.
+    CertificateConflict,
     /// A list that is bounded has no more room.
     Full,
     /// More than a client, an account or a stream may ask for in a while.
@@ -109,7 +111,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 41] = [
+const KINDS: [(Kind, &str, u16, &str); 42] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadSignature, "bad-signature", 400, "Bad signature"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
@@ -163,6 +165,12 @@ const KINDS: [(Kind, &str, u16, &str); 41] = [
     (Kind::NotLeader, relay::NOT_LEADER, 409, "Not the leader"),
     (Kind::UnknownAuthor, relay::UNKNOWN_AUTHOR, 409, "Unknown author"),
     (Kind::CannotJoin, "relay-cannot-join", 409, "Relay cannot join"),
+    (
+        Kind::CertificateConflict,
+        "certificate-conflict",
+        409,
+        "Certificate conflict",
+    ),
     (Kind::Full, "full", 409, "Full"),
     (Kind::RateLimited, "rate-limited", 429, "Rate limit exceeded"),
     (Kind::NoRelay, "no-relay", 503, "No relay available"),
@@ -430,7 +438,7 @@ impl From<AccountError> for Problem {
             AccountError::Revoked | AccountError::BadKey => Self::new(Kind::Unauthorized, detail)
                 .header("www-authenticate", "Bearer error=\"invalid_token\""),
             AccountError::NoSuchKey => Self::new(Kind::NoSuchKey, detail),
-            AccountError::NonceUsed => SiweError::Nonce.into(),
+            AccountError::NonceUsed | AccountError::NonceRevoked => SiweError::Nonce.into(),
             AccountError::TooManyKeys | AccountError::TooManySignIns => Self::new(Kind::Full, detail),
         }
     }

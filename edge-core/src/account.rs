@@ -1,13 +1,14 @@
 //! One principal's credentials: which tokens are revoked, its API keys, the nonces that it used. The machine of the
 //! Account object.
 //!
-//! What always holds: a token that was issued up to `revoked` is never taken again; a nonce signs in once; of an API
-//! key only the SHA-256 of its secret is kept. (The secret is 24 random bytes. A slow hash protects words that
+//! What always holds: a token that was issued up to `revoked` is never taken again, and a nonce that was given out before
+//! `revoked` signs in no more; a nonce signs in once; of an API key only the SHA-256 of its secret is kept. (The secret is 24 random bytes. A slow hash protects words that
 //! people choose, which can be tried one by one; 2^192 secrets can't be, and every request would pay for it.)
 
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::auth::Scope;
+use streamchain_protocol::auth::siwe::NONCE_LIFE_S;
 use streamchain_protocol::ids::KeyId;
 use streamchain_protocol::limits::GUEST_TOKEN_LIFE_S;
 use streamchain_protocol::time::{UnixMs, UnixSec};
@@ -71,6 +72,9 @@ pub enum AccountError {
     /// The nonce was used.
     #[error("the nonce was used before")]
     NonceUsed,
+    /// The account's tokens were revoked since the nonce was given out.
+    #[error("the nonce was given out before the account's tokens were revoked")]
+    NonceRevoked,
     /// The account has as many keys as it may have.
     #[error("the account has {MAX_KEYS} keys: revoke one first")]
     TooManyKeys,
@@ -92,12 +96,16 @@ pub struct Account {
 }
 
 impl Account {
-    /// Uses up a nonce. Returns the time of issue for the token: now, or the second behind a revocation
-    /// within the same second.
+    /// Uses up a nonce that was given out since the last revocation: a sign-in that was signed before it, and is posted
+    /// later, counts no more than the tokens of that time. Returns the time of issue for the token: now, or the second
+    /// behind a revocation within the same second.
     pub fn sign_in(&mut self, nonce: &str, expires: UnixSec, now: UnixSec) -> Result<UnixSec, AccountError> {
         self.nonces.retain(|used| used.expires >= now);
         if self.nonces.iter().any(|used| used.nonce == nonce) {
             return Err(AccountError::NonceUsed);
+        }
+        if expires < self.revoked.plus_s(NONCE_LIFE_S) {
+            return Err(AccountError::NonceRevoked);
         }
         if self.nonces.len() >= MAX_SIGN_INS {
             return Err(AccountError::TooManySignIns);
@@ -312,6 +320,21 @@ mod tests {
             account.sign_in("more", UnixSec(1_300), UnixSec(701)),
             Err(AccountError::TooManySignIns)
         );
+    }
+
+    #[test]
+    fn a_nonce_from_before_a_revocation_signs_in_no_more() {
+        let mut account = Account::default();
+        account.revoke(false, UnixSec(200));
+        let given_out = |at: u64| UnixSec(at).plus_s(NONCE_LIFE_S);
+        let mut sign_in = |nonce: &str, at| account.sign_in(nonce, given_out(at), UnixSec(250));
+        assert_eq!(sign_in("before", 199), Err(AccountError::NonceRevoked));
+        assert_eq!(
+            sign_in("before", 199),
+            Err(AccountError::NonceRevoked),
+            "not used up"
+        );
+        assert_eq!(sign_in("since", 200), Ok(UnixSec(250)));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Which keys sign for an author: the author's own, those that its wallet delegated to, and a service's.
 //!
 //! What always holds: a certificate covers one span of time and is never deleted, so that what was signed under it stays
-//! provable; a key signs for an author only in a span that was not revoked.
+//! provable; nothing is taken any more under one that was revoked. Its span goes on for [`REVOCATION_REACH_S`] then, for what
+//! relays took before they learned of it.
 
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::siwe::SignIn;
 use streamchain_protocol::ids::{StreamId, StreamName};
-use streamchain_protocol::limits::CERTIFICATE_LIFE_S;
+use streamchain_protocol::limits::{CERTIFICATE_LIFE_S, RELAY_LEASE_MS};
 use streamchain_protocol::proof::check_time;
 use streamchain_protocol::signed::{Certificate, PublicKey, author_of};
 use streamchain_protocol::time::UnixSec;
@@ -14,6 +15,18 @@ use streamchain_protocol::wire::KeyState;
 
 /// Most certificates that an author gets in [`CERTIFICATE_LIFE_S`], so that what is kept of one for ever grows slowly.
 pub const MAX_AUTHOR_KEYS: usize = 64;
+
+/// How long after a revocation relays may still take messages, seconds. A relay learns of it with a renewal, and one that does
+/// not renew counts as dead after its lease; five seconds more are for the batch, for a group in the inbox that is taken over,
+/// and for a clock that is ahead.
+pub const REVOCATION_REACH_S: u64 = RELAY_LEASE_MS / 1_000 + 5;
+
+/// How long before it was registered a service's certificate begins, seconds: a relay's clock may be behind. As for wallets.
+pub const SERVICE_SLACK_S: u64 = 60;
+
+/// How long a certificate has to go on for a group that is published by HTTP, seconds. The edge checks the certificate, and the
+/// relay that fetches the group gives it its time: within seconds, or after its lease another stores it; the rest is for clocks.
+pub const INBOX_REACH_S: u64 = 60;
 
 /// A certificate with what it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +53,11 @@ pub enum KeyFault {
     /// Its time has passed.
     #[error("the key's certificate expired: sign in again")]
     Expired,
+    /// It ends before a relay may have given the message its time.
+    #[error(
+        "the key's certificate ends within {INBOX_REACH_S} seconds, and a message may wait for its relay: sign in again"
+    )]
+    ExpiresSoon,
     /// The account revoked it.
     #[error("the key was revoked: sign in again")]
     Revoked,
@@ -54,7 +72,7 @@ impl KeyFault {
         match self {
             Self::Unknown => "unknown-key",
             Self::NotYetValid => "not-yet-valid",
-            Self::Expired => "expired",
+            Self::Expired | Self::ExpiresSoon => "expired",
             Self::Revoked => "revoked",
             Self::OtherStream => "other-stream",
         }
@@ -89,17 +107,19 @@ impl KeptCertificate {
         !matches!(named, Ok(Ok(false)))
     }
 
+    /// Returns whether messages are taken under it now: its time has come and has not passed, and it was not revoked.
+    pub fn signs(&self, now: UnixSec) -> bool {
+        let (issued, until) = self.certificate.span();
+        issued <= now && now < until && self.certificate.revoked().is_none()
+    }
+
     /// Returns whether a newer one for the same key, until `expires`, need not be kept: this one counts for all streams, and
     /// for half of a life or as long.
     pub fn makes_needless(&self, expires: Option<UnixSec>, now: UnixSec) -> bool {
-        let (issued, until) = self.certificate.span();
+        let (_, until) = self.certificate.span();
         let enough = now.plus_s(CERTIFICATE_LIFE_S / 2);
         let is_long = until >= enough.min(expires.unwrap_or(UnixSec(u64::MAX)));
-        issued <= now
-            && now < until
-            && is_long
-            && self.certificate.revoked().is_none()
-            && !self.names_streams()
+        self.signs(now) && is_long && !self.names_streams()
     }
 }
 
@@ -127,21 +147,41 @@ pub fn check_key(
     stream: Option<(StreamId, &StreamName)>,
     now: UnixSec,
 ) -> Result<Option<UnixSec>, KeyFault> {
+    let is_for = |one: &KeptCertificate| stream.is_none_or(|(id, name)| one.is_for(id, name));
+    let signing = kept.iter().filter(|one| one.signs(now) && is_for(one));
+    if let Some((_, until)) = signing.map(|one| one.certificate.span()).max() {
+        return Ok(Some(until).filter(|until| until.0 < u64::MAX));
+    }
     let found = at_time(kept, stream, now).ok_or(KeyFault::Unknown)?;
     let (issued, until) = found.certificate.span();
-    if now < issued {
-        return Err(KeyFault::NotYetValid);
+    Err(match found.certificate.revoked().is_some() {
+        _ if now < issued => KeyFault::NotYetValid,
+        true => KeyFault::Revoked,
+        false if now >= until => KeyFault::Expired,
+        false => KeyFault::OtherStream,
+    })
+}
+
+/// Checks of a key, which signs until a second (`None` for ever), that it also signs for a group that waits for its relay.
+pub fn check_wait(until: Option<UnixSec>, now: UnixSec) -> Result<(), KeyFault> {
+    match until.is_none_or(|until| until > now.plus_s(INBOX_REACH_S)) {
+        true => Ok(()),
+        false => Err(KeyFault::ExpiresSoon),
     }
-    if now >= until {
-        return Err(match found.certificate.revoked().is_some() {
-            true => KeyFault::Revoked,
-            false => KeyFault::Expired,
-        });
-    }
-    if stream.is_some_and(|(id, name)| !found.is_for(id, name)) {
-        return Err(KeyFault::OtherStream);
-    }
-    Ok(Some(until).filter(|until| until.0 < u64::MAX))
+}
+
+/// Returns from when on a service's new certificate counts. `kept` is what is kept for the author and the key: where one of
+/// them was registered and revoked just now, the new one begins behind it, since each begins in a second of its own.
+pub fn service_issued(kept: &[KeptCertificate], now: UnixSec) -> UnixSec {
+    let newest = kept.iter().map(|one| one.certificate.span().0.plus_s(1)).max();
+    UnixSec(now.0.saturating_sub(SERVICE_SLACK_S))
+        .max(newest.unwrap_or_default())
+        .min(now)
+}
+
+/// Returns the second until which a certificate that is revoked now counts for what relays took.
+pub fn revoked_at(now: UnixSec) -> UnixSec {
+    now.plus_s(REVOCATION_REACH_S)
 }
 
 /// Returns the outcome of [`check_key`] as relays are told.
@@ -237,15 +277,50 @@ mod tests {
     #[test]
     fn a_revoked_key_signs_no_more_until_it_is_certified_again() {
         let revoked = wallet(100, 50, Some(120), &[]);
-        assert_eq!(checked(std::slice::from_ref(&revoked), 119), Ok(Some(120)));
-        assert_eq!(
-            checked(std::slice::from_ref(&revoked), 120),
-            Err(KeyFault::Revoked)
-        );
+        for now in [100, 119, 120, 121, 151] {
+            assert_eq!(
+                checked(std::slice::from_ref(&revoked), now),
+                Err(KeyFault::Revoked)
+            );
+        }
         let again = [wallet(130, 50, None, &[]), revoked];
         assert_eq!(checked(&again, 140), Ok(Some(180)));
         let of = |at| at_time(&again, None, UnixSec(at)).map(|one| one.certificate.span().0.0);
         assert_eq!((of(110), of(140), of(125)), (Some(100), Some(130), Some(130)));
+    }
+
+    #[test]
+    fn what_a_relay_took_before_it_learned_stays_provable() {
+        let now = UnixSec(120);
+        let kept = [wallet(100, 50, Some(revoked_at(now).0), &[])];
+        assert_eq!(checked(&kept, now.0), Err(KeyFault::Revoked), "at once");
+        let taken_later = UnixSec(now.0 + RELAY_LEASE_MS / 1_000);
+        let found = at_time(&kept, None, taken_later).unwrap();
+        assert!(check_time(&found.certificate, taken_later).is_ok());
+        let again = [wallet(110, 50, None, &[]), kept[0].clone()];
+        assert_eq!(checked(&again, now.0), Ok(Some(160)), "certified again");
+    }
+
+    #[test]
+    fn a_key_that_ends_soon_signs_for_no_group_that_waits() {
+        let wait = |until: Option<u64>| check_wait(until.map(UnixSec), UnixSec(100));
+        assert_eq!((wait(None), wait(Some(101 + INBOX_REACH_S))), (Ok(()), Ok(())));
+        assert_eq!(wait(Some(100 + INBOX_REACH_S)), Err(KeyFault::ExpiresSoon));
+    }
+
+    #[test]
+    fn a_services_certificate_begins_before_a_slow_clock() {
+        let now = ISSUED.plus_s(SERVICE_SLACK_S);
+        assert_eq!(service_issued(&[], now), ISSUED);
+        let old = wallet(ISSUED.0 - 9, 5, None, &[]);
+        assert_eq!(service_issued(&[old], now), ISSUED);
+        assert_eq!(
+            service_issued(&[service(None)], now),
+            ISSUED.plus_s(1),
+            "a second of its own"
+        );
+        let future = wallet(now.0 + 5, 50, None, &[]);
+        assert_eq!(service_issued(&[future], now), now, "never later than now");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::request::Call;
 use alloy_primitives::{Address, B256, Bytes};
 use streamchain_chain::ethereum::eip191;
 use streamchain_chain::ethereum::eip6492::{RUN_BY, Undeployed};
-use streamchain_chain::ethereum::{Answer as ChainAnswer, BlockId, Request as ChainRequest};
+use streamchain_chain::ethereum::{BlockId, Request as ChainRequest, RpcError};
 use streamchain_edge_core::key_proof::KeyProof;
 use streamchain_edge_core::rate_policy::Policy;
 use streamchain_protocol::auth::AccessClaims;
@@ -32,7 +32,8 @@ pub(crate) fn verify_nonce(call: &Call, nonce: &str) -> Result<SignInNonce, Siwe
 }
 
 /// Whether the account signed: by its own key, or as its contract says (EIP-1271), even if that is yet to be deployed
-/// (EIP-6492).
+/// (EIP-6492). What a contract says is the nodes' word: all of them are asked, and none that answers may contradict. The word of
+/// nodes makes nobody an operator, unless the configuration says that the operator is a contract wallet.
 pub(crate) async fn check_signature(
     call: &Call,
     account: Address,
@@ -41,6 +42,9 @@ pub(crate) async fn check_signature(
 ) -> Result<(), Problem> {
     if eip191::signer(hash, &signature) == Some(account) {
         return Ok(());
+    }
+    if call.config.signs_by_key(account) {
+        return Err(SiweError::Signature.into());
     }
     let Ok(chain) = ChainConfig::of(&call.env) else {
         return Err(SiweError::Signature.into());
@@ -58,9 +62,12 @@ pub(crate) async fn check_signature(
             at,
         },
     };
-    match Rpc::new(chain.chain_id, chain.urls).call(&request).await {
-        Ok(ChainAnswer::Returned(answer)) if eip191::contract_agrees(&answer) => Ok(()),
-        Err(error) if error.is_nodes_fault() => Err(Problem::new(
+    let outcomes = Rpc::new(chain.chain_id, chain.urls).call_all(&request).await;
+    let is_nodes_fault =
+        |outcome: &Result<_, RpcError>| matches!(outcome, Err(error) if error.is_nodes_fault());
+    match eip191::nodes_agree(&request, &outcomes) {
+        Some(true) => Ok(()),
+        None if outcomes.iter().any(is_nodes_fault) => Err(Problem::new(
             Kind::ChainUnreachable,
             "the signature is not the account's own, and its contract can't be asked now",
         )

@@ -63,6 +63,8 @@ pub(crate) struct Config {
     pub operator: Address,
     /// Accounts that may do everything.
     operators: Vec<Address>,
+    /// Those of them that are contract wallets.
+    contract_operators: Vec<Address>,
     /// EIP-155.
     pub chain_id: u64,
     /// The StreamChain contract; `None` before it is deployed.
@@ -139,6 +141,11 @@ impl Config {
         self.operators.contains(&account)
     }
 
+    /// Whether an account signs in by its own key alone: an operator's does, unless it is named as a contract wallet.
+    pub(crate) fn signs_by_key(&self, account: Address) -> bool {
+        self.is_operator(account) && !self.contract_operators.contains(&account)
+    }
+
     /// Whether an account is that of the anchoring key and no more. Its key lies with the Worker to sign transactions: who
     /// comes by it must not have the operator's streams and rights too.
     pub(crate) fn is_anchorer_alone(&self, account: Address) -> bool {
@@ -170,7 +177,8 @@ impl Config {
             .parse()
             .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?;
         let operator = signer(settings)?.address();
-        let operators = operators(settings)?;
+        let contract_operators = addresses(settings, "CONTRACT_OPERATORS")?;
+        let operators = [addresses(settings, "OPERATORS")?, contract_operators.clone()].concat();
         let rounds_owner = settings.parsed("ROUNDS_OWNER", "0x and 40 hexadecimal digits")?;
         let rounds_owner = rounds_owner.unwrap_or(operator);
         Ok(Self {
@@ -183,6 +191,7 @@ impl Config {
                 .with([operator])
                 .with(operators.iter().copied()),
             operators,
+            contract_operators,
             chain_id,
             contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
             contract_block: settings.number("CONTRACT_BLOCK", 0)?,
@@ -218,14 +227,14 @@ fn master_secret(name: &'static str, text: &str) -> Result<MasterSecret, ConfigE
     MasterSecret::from_hex(text).map_err(|_| ConfigError::new(name, format!("expected {MASTER_SECRET}")))
 }
 
-fn operators(settings: &Settings) -> Result<Vec<Address>, ConfigError> {
-    let addresses = settings.list("OPERATORS");
+fn addresses(settings: &Settings, name: &'static str) -> Result<Vec<Address>, ConfigError> {
+    let addresses = settings.list(name);
     let addresses = addresses
         .iter()
         .map(|text| text.parse())
         .collect::<Result<_, _>>();
     let expected = "expected addresses, 0x and 40 digits, with commas between";
-    addresses.map_err(|_| ConfigError::new("OPERATORS", expected))
+    addresses.map_err(|_| ConfigError::new(name, expected))
 }
 
 fn client_header(settings: &Settings) -> Result<String, ConfigError> {
@@ -345,6 +354,9 @@ mod tests {
             .ok()
             .unwrap();
         assert!(both.is_operator(both.operator) && !both.is_anchorer_alone(both.operator));
+        assert!(both.signs_by_key(both.operator) && !both.signs_by_key(other));
+        let contract = parse(&[("CONTRACT_OPERATORS", &other.to_string())]).ok().unwrap();
+        assert!(contract.is_operator(other) && !contract.signs_by_key(other));
     }
 
     #[test]
@@ -440,6 +452,7 @@ mod tests {
             ("ICE_SERVERS", "http://x"),
             ("RATE_LIMITS", "fast"),
             ("OPERATORS", "0x12"),
+            ("CONTRACT_OPERATORS", "0x12"),
             ("GAS_OWNERS", "everybody"),
             ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
             ("ARCHIVE_PACK_BYTES", "4 MiB"),

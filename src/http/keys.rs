@@ -14,7 +14,7 @@ use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use streamchain_edge_core::account::{AccountError, KeptKey, MAX_KEY_NAME_CHARS};
-use streamchain_edge_core::certificates::{KeptCertificate, check_key};
+use streamchain_edge_core::certificates::{KeptCertificate, check_key, service_issued};
 use streamchain_edge_core::token_renewal::sooner;
 use streamchain_protocol::auth::ApiKey;
 use streamchain_protocol::auth::Rights;
@@ -87,7 +87,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.account(account)?.call(AddKey { key: kept.clone() }).await?;
     let mut shown = describe(account, &kept);
     if let Some(public_key) = public_key {
-        if let Err(problem) = certify_service(&call, account, &kept, public_key).await {
+        if let Err(problem) = certify_service(&call, account, &kept, public_key, &[]).await {
             // Nobody was shown the key.
             call.account(account)?.call(RemoveKey { key: id }).await?;
             return Err(problem);
@@ -98,18 +98,19 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     json(201, &shown)
 }
 
-/// The operator vouches for a service's key, as long as the API key lives.
+/// The operator vouches for a service's key, as long as the API key lives. `before` is what is kept for the key already.
 async fn certify_service(
     call: &Call,
     account: Address,
     kept: &KeptKey,
     key: PublicKey,
+    before: &[KeptCertificate],
 ) -> Result<(), Problem> {
     key.point()
         .map_err(|error| Problem::new(Kind::BadRequest, format!("publicKey: {error}")))?;
     let certificate = Certificate::Service {
         account,
-        issued: call.now.to_sec(),
+        issued: service_issued(before, call.now.to_sec()),
         expires: kept.expires.map(UnixMs::to_sec),
         revoked: None,
     };
@@ -136,9 +137,9 @@ pub(crate) async fn put_public_key(mut call: Call, at: PathParameters) -> Answer
     let kept = keys.iter().find(is_good).ok_or(AccountError::NoSuchKey)?;
     let author = KeyRef { account, id }.author();
     let (db, now) = (call.env.d1("DB")?, call.now.to_sec());
-    let before = certificates::of_key(&db, author, key, now).await?;
+    let before = certificates::of_key(&db, author, key, now, |one| one.signs(now)).await?;
     if check_key(&before, None, now).is_err() {
-        certify_service(&call, account, kept, key).await?;
+        certify_service(&call, account, kept, key, &before).await?;
     }
     certificates::revoke_others(&db, author, key, now).await?;
     // Sessions that signed with another key begin again.

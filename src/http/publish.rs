@@ -100,9 +100,6 @@ pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
         Some(numbered) => numbered,
         None => unnumbered(&call, stream, author)?,
     };
-    if let Some(signed) = &published.signed {
-        author_keys::check(&call, author, signed.key, stream).await??;
-    }
     let create = match stream {
         StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
             Some(new_stream(&call, name.clone())?)
@@ -116,6 +113,9 @@ pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
         client: rate_limit::client(call.headers(), &call.config),
     };
+    if let Some(signed) = &published.signed {
+        author_keys::check(&call, author, signed.key, stream, Some(&publisher)).await??;
+    }
     let count = published.payloads.len();
     // A client that has several messages sends them one behind the other, without waiting for the relay that gives each its seq
     // (`Prefer: respond-async`, RFC 7240 §4.1).

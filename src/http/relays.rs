@@ -133,7 +133,8 @@ pub(crate) async fn producer(call: Call, at: PathParameters) -> Answer {
     };
     let mut state: ProducerState = from_json(&known)?;
     let key = parse_public_key(&key)?;
-    state.key = Some(key_state(author_keys::check(call, author, key, stream).await?));
+    let checked = author_keys::check(call, author, key, stream, None).await?;
+    state.key = Some(key_state(checked));
     json(200, &state)
 }
 

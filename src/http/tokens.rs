@@ -1,7 +1,7 @@
 //! `/v1/auth/…`: access tokens: for guests, for wallets that sign in (EIP-4361), narrower ones, and their end.
 
 use super::author_keys;
-use crate::api::account::{ListKeys, Revoke, SignIn as UseNonce};
+use crate::api::account::{CheckCredentials, ListKeys, Revoke, SignIn as UseNonce};
 use crate::api::relays::WithdrawAuthors;
 use crate::auth::principal::{self as auth, Principal, PrincipalKind};
 use crate::auth::sign_in::{self, check_signature, verify_nonce};
@@ -116,7 +116,7 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
             chain_id: Some(signed.chain_id),
             certificate,
         };
-        author_keys::certify(&call, &kept).await?;
+        certify(&call, &kept, issued).await?;
     }
     let end = signed.expires.map(UnixMs::to_sec);
     let answer = answer_token(
@@ -138,6 +138,21 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
         .headers()
         .set("streamchain-author", &hex::encode_prefixed(signed.address))?;
     Ok(answer)
+}
+
+/// Keeps a wallet's certificate. A revocation ends those that it finds: where one came between the sign-in, which was `issued`
+/// then, and its certificate, this ends it.
+async fn certify(call: &Call, kept: &KeptCertificate, issued: UnixSec) -> Result<(), Problem> {
+    author_keys::certify(call, kept).await?;
+    let asked = CheckCredentials {
+        issued: Some(issued),
+        ..CheckCredentials::default()
+    };
+    if call.account(kept.author)?.call(asked).await?.refused.is_none() {
+        return Ok(());
+    }
+    certificates::revoke(&call.env.d1("DB")?, &[kept.author], call.now.to_sec()).await?;
+    Err(SiweError::Nonce.into())
 }
 
 #[derive(Deserialize, Default)]

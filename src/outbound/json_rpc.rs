@@ -6,6 +6,7 @@
 use crate::clock::now;
 use crate::config::chain::ChainConfig;
 use crate::outbound::fetch::{Bounds, OutboundError, post_json};
+use futures_util::future::join_all;
 use std::cell::{Cell, OnceCell, RefCell};
 use streamchain_chain::ethereum::{Answer, Choice, Endpoints, NodeUrl, Request, RpcError};
 use worker::{Env, Error, console_warn};
@@ -56,6 +57,15 @@ impl Rpc {
         let limited = self.endpoints.borrow().all_limited(now());
         let none = || Err(limited.unwrap_or_else(|| RpcError::Transport("no URL is configured".into())));
         first.unwrap_or_else(none)
+    }
+
+    /// Asks all nodes at once. Returns what each of them said.
+    pub(crate) async fn call_all(&self, request: &Request) -> Vec<Result<Answer, RpcError>> {
+        let choice = |index| Choice {
+            index,
+            check_chain: true,
+        };
+        join_all((0..self.urls.len()).map(|index| self.call_one(choice(index), request))).await
     }
 
     async fn call_one(&self, choice: Choice, request: &Request) -> Result<Answer, RpcError> {

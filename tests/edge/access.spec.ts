@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { accessToken, asOperator, bearer, type Edge, offer, startEdge } from "./harness.ts";
+import { accessToken, asOperator, assertProblem, bearer, type Edge, offer, startEdge } from "./harness.ts";
+import { groupOf, newKey, proofOf } from "./signing.ts";
 import { newWallet, signIn } from "./siwe.ts";
 
 /** Who asks, in the order of the table's columns. All but the first four own nothing. */
@@ -239,4 +240,15 @@ test("a private stream looks absent to strangers on every route", async () => {
   const session = `/v1/sessions/${"5a".repeat(20)}${"00".repeat(8)}`;
   const ended = await whole("guest", "DELETE", fill(SESSION), null);
   assert.deepEqual(ended, await whole("guest", "DELETE", session, null));
+});
+
+test("a badly signed group says nothing of a private stream", async () => {
+  const absent = `0x${"5a".repeat(32)}`;
+  const key = await newKey();
+  for (const id of [filled.vault as string, absent]) {
+    // Signed for another stream.
+    const group = await groupOf({ stream: `0x${"77".repeat(32)}`, key, texts: ["who is there?"] });
+    const answer = await edge.postJson(`/v1/streams/${id}/messages`, group.json, await proofOf(key, edge.host));
+    assertProblem(answer, 404, "no-such-stream");
+  }
 });

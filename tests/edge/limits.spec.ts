@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import { type Answer, assertProblem, asUser, type Edge, type FakeRelay, offer, startEdge } from "./harness.ts";
+import {
+  type Answer,
+  asOperator,
+  assertProblem,
+  asUser,
+  type Edge,
+  type FakeRelay,
+  offer,
+  startEdge,
+} from "./harness.ts";
 
 let edge: Edge;
 let relay: FakeRelay;
@@ -10,7 +19,7 @@ let sdp: string;
 
 before(async () => {
   const limits =
-    "sessions-address=5/3600,sessions-author=3/3600,sessions-stream=8/3600,streams-address=2/3600,credentials-address=2/3600";
+    "sessions-address=5/3600,sessions-author=3/3600,sessions-stream=8/3600,streams-address=2/3600,credentials-address=2/3600,messages-stream=8/3600";
   edge = await startEdge({ vars: { RATE_LIMITS: `${limits},streams-account=3/3600` } });
   relay = edge.relay("r1");
   sdp = await offer("chromium");
@@ -77,6 +86,20 @@ test("sessions are limited for each stream", async () => {
   for (let client = 0; client < 8; client++) assert.equal((await open("crowded", `198.51.100.${client}`)).status, 201);
   assertLimited(await open("crowded", "198.51.100.9"), "sessions-stream", 8);
   assert.equal((await open("authors", "198.51.100.9")).status, 201);
+});
+
+test("outsiders use up none of a stream's rates", async () => {
+  const made = await edge.postJson("/v1/streams", { name: "walled", write: "closed", read: "private" }, asOperator());
+  assert.equal(made.status, 201, made.text);
+  const publish = (as: Record<string, string>): Promise<Answer> =>
+    edge.postJson("/v1/streams/walled/messages", { text: "in" }, as);
+  for (let client = 0; client < 9; client++) {
+    const outsider = from(`198.51.100.${100 + client}`);
+    assertProblem(await edge.postOffer("walled", sdp, outsider), 404, "no-such-stream");
+    assertProblem(await publish({ ...outsider, ...asUser(`0x${"15".repeat(20)}`) }), 404, "no-such-stream");
+  }
+  assert.equal((await publish(asOperator())).status, 201);
+  assert.equal((await edge.postOffer("walled", sdp, asOperator())).status, 201);
 });
 
 test("new streams are limited for each address, old ones are not", async () => {

@@ -27,16 +27,16 @@ const MAGIC = `0x1626ba7e${"0".repeat(56)}`;
 let edge: Edge;
 let nodeIsDown = false;
 /** The calls of `isValidSignature` that the node saw. */
-const asked: { to: string; data: string }[] = [];
+const asked: { from?: string; to: string; data: string }[] = [];
 
 const node = async (request: Request): Promise<Response> => {
   if (nodeIsDown) return new Response("down", { status: 503 });
   const { id, method, params } = (await request.json()) as { id: number; method: string; params: [never] };
   if (method === "eth_chainId") return Response.json({ jsonrpc: "2.0", id, result: "0x7a69" });
   if (method !== "eth_call") return Response.json({ jsonrpc: "2.0", id, error: { code: -32601, message: "no" } });
-  const { to, data } = params[0] as { to: string; data: string };
+  const { from, to, data } = params[0] as { from: string; to: string; data: string };
   if (!data.startsWith("0x1626ba7e")) return Response.json({ jsonrpc: "2.0", id, result: "0x" });
-  asked.push({ to, data });
+  asked.push({ from, to, data });
   const agrees = to === CONTRACT_WALLET.toLowerCase() && data.includes("ab".repeat(70));
   return Response.json({ jsonrpc: "2.0", id, result: agrees ? MAGIC : "0x" });
 };
@@ -82,6 +82,17 @@ test("a nonce signs in once", async () => {
   const message = messageOf(edge, wallet.address, await newNonce(edge));
   assert.equal((await signInWith(edge, wallet, message)).status, 201);
   refused(await signInWith(edge, wallet, message), "nonce");
+});
+
+test("a sign-in from before a revocation counts no more", async () => {
+  const revoker = newWallet();
+  const message = messageOf(edge, revoker.address, await newNonce(edge));
+  const signature = await revoker.signMessage({ message });
+  const token = await signIn(edge, revoker);
+  await new Promise((done) => setTimeout(done, 1_100));
+  assert.equal((await edge.postJson("/v1/auth/revoke", {}, bearer(token))).status, 200);
+  refused(await postSigned(edge, message, signature), "nonce");
+  await signIn(edge, revoker);
 });
 
 test("a nonce that was not given out here is none", async () => {
@@ -150,6 +161,7 @@ test("a contract wallet signs in as its contract says", async () => {
   assert.equal(answer.json.author, CONTRACT_WALLET.toLowerCase());
   const call = asked.at(-1);
   assert.ok(call?.data.includes(hashMessage(message).slice(2)), "asked about the hash that personal_sign signs");
+  assert.match(String(call?.from), /^0x7374/, "not by zero, which some wallets take for a simulation");
   const again = messageOf(edge, CONTRACT_WALLET, await newNonce(edge));
   refused(await postSigned(edge, again, `0x${"cd".repeat(70)}` as Hex), "signature");
 });
@@ -200,6 +212,47 @@ test("a resource at our host that is no stream is refused", async () => {
   ]) {
     const message = messageOf(edge, wallet.address, await newNonce(edge), { resources: [resource] });
     refused(await signInWith(edge, wallet, message), "resource");
+  }
+});
+
+test("a node's word makes nobody an operator, unless it is named so", async () => {
+  const lie = async (request: Request): Promise<Response> => {
+    const { id, method } = (await request.json()) as { id: number; method: string };
+    return Response.json({ jsonrpc: "2.0", id, result: method === "eth_chainId" ? "0x7a69" : MAGIC });
+  };
+  const signInAsOperator = async (named: string): Promise<Answer> => {
+    const lied = await startEdge({ outbound: lie, vars: { OPERATORS: "", [named]: CONTRACT_WALLET } });
+    try {
+      return await postSigned(lied, messageOf(lied, CONTRACT_WALLET, await newNonce(lied)), CONTRACT_SIGNATURE);
+    } finally {
+      await lied.stop();
+    }
+  };
+  refused(await signInAsOperator("OPERATORS"), "signature");
+  assert.equal((await signInAsOperator("CONTRACT_OPERATORS")).status, 201);
+});
+
+test("a node that lies is contradicted by another one", async () => {
+  const down = new Set<string>();
+  const nodes = async (request: Request): Promise<Response> => {
+    const { host } = new URL(request.url);
+    const { id, method } = (await request.json()) as { id: number; method: string };
+    if (down.has(host)) return new Response("down", { status: 503 });
+    const answer = host === "lies.invalid" ? MAGIC : "0x";
+    return Response.json({ jsonrpc: "2.0", id, result: method === "eth_chainId" ? "0x7a69" : answer });
+  };
+  const vars = { CHAIN_RPC_URLS: "http://lies.invalid, http://honest.invalid" };
+  const two = await startEdge({ outbound: nodes, vars });
+  try {
+    const post = async (): Promise<Answer> =>
+      postSigned(two, messageOf(two, CONTRACT_WALLET, await newNonce(two)), CONTRACT_SIGNATURE);
+    refused(await post(), "signature");
+    down.add("honest.invalid");
+    assert.equal((await post()).status, 201, "one node that answers is taken at its word");
+    down.add("lies.invalid");
+    assertProblem(await post(), 503, "chain-unreachable");
+  } finally {
+    await two.stop();
   }
 });
 

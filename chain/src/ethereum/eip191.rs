@@ -1,6 +1,7 @@
 //! Messages that people sign with their wallets (EIP-191, `personal_sign`), and signatures of contract wallets
 //! (EIP-1271).
 
+use super::rpc::{Answer, Request, RpcError};
 use crate::abi::IERC1271::isValidSignatureCall;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::SolCall;
@@ -52,9 +53,21 @@ pub fn contract_agrees(answer: &[u8]) -> bool {
         .is_some_and(|padding| padding.len() == WORD - MAGIC.len() && padding.iter().all(|byte| *byte == 0))
 }
 
+/// Returns whether nodes that were all asked `question` say that the contract accepted the signature: each one that answers, and
+/// one at least. `None` where no node answers. That the call reverts is an answer.
+pub fn nodes_agree(question: &Request, outcomes: &[Result<Answer, RpcError>]) -> Option<bool> {
+    let said = outcomes.iter().filter_map(|outcome| match outcome {
+        Ok(Answer::Returned(answer)) => Some(contract_agrees(answer)),
+        Ok(_) => Some(false),
+        Err(error) => question.is_answered_by(error).then_some(false),
+    });
+    said.reduce(|all, one| all && one)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ethereum::BlockId;
     use alloy_primitives::{address, hex, hex::FromHex};
     use proptest::prelude::*;
 
@@ -65,6 +78,30 @@ mod tests {
 
     fn signed() -> Vec<u8> {
         Vec::from_hex(SIGNED).unwrap()
+    }
+
+    #[test]
+    fn nodes_agree_where_none_that_answers_contradicts() {
+        let question = Request::Call {
+            to: Address::ZERO,
+            data: Bytes::new(),
+            at: BlockId::Latest,
+        };
+        let yes = || Ok(Answer::Returned(Bytes::from([&MAGIC[..], &[0; 28]].concat())));
+        let no = || Ok(Answer::Returned(Bytes::new()));
+        let down = || Err(RpcError::Timeout(1));
+        let reverts = || {
+            Err(RpcError::Node {
+                code: 3,
+                message: "execution reverted".into(),
+                revert: Some(Bytes::new()),
+            })
+        };
+        let agree = |outcomes: &[_]| nodes_agree(&question, outcomes);
+        assert_eq!(agree(&[yes(), down(), yes()]), Some(true));
+        assert_eq!(agree(&[yes(), no()]), Some(false), "one of them lies");
+        assert_eq!(agree(&[yes(), reverts()]), Some(false));
+        assert_eq!((agree(&[down()]), agree(&[])), (None, None));
     }
 
     #[test]

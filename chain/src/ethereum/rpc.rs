@@ -5,6 +5,7 @@
 mod error;
 mod types;
 
+use super::eip6492::RUN_BY;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -231,7 +232,9 @@ impl Request {
             // Without the block parameter: some nodes know only the one-parameter form, and all mean a state
             // that includes the latest block.
             Request::EstimateGas { from, to, data } => json!([{ "from": from, "to": to, "data": data }]),
-            Request::Call { to, data, at } => json!([{ "to": to, "data": data }, at.to_json()]),
+            Request::Call { to, data, at } => {
+                json!([{ "from": RUN_BY, "to": to, "data": data }, at.to_json()])
+            }
             Request::Run { program, from, at } => json!([{ "from": from, "data": program }, at.to_json()]),
             Request::Send(raw) => json!([raw]),
             Request::Receipt(hash) | Request::Transaction(hash) => json!([hash]),
@@ -409,6 +412,18 @@ mod tests {
             by_hash.params()[0]["topics"][1][0],
             format!("{}", B256::repeat_byte(4))
         );
+    }
+
+    #[test]
+    fn no_contract_is_asked_by_the_zero_address() {
+        let at = BlockId::Latest;
+        let (to, data) = (Address::repeat_byte(1), Bytes::from_static(&[2]));
+        let call = Request::Call { to, data, at };
+        let (program, from) = (Bytes::from_static(&[3]), RUN_BY);
+        for asked in [call, Request::Run { program, from, at }] {
+            let body: Value = serde_json::from_str(&asked.body()).unwrap();
+            assert_eq!(body["params"][0]["from"], json!(RUN_BY));
+        }
     }
 
     #[test]

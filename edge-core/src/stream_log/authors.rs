@@ -3,7 +3,7 @@
 //!
 //! What always holds:
 //! - a relay's new batch is committed only if each of its authors is known at that relay or at one that shares the stream,
-//!   or the message is in the inbox;
+//!   or the message is in the inbox, signed or unsigned as it waits there;
 //! - the check only reads: an author becomes known when a session is opened, not when a message is committed.
 //!
 //! A relay that was granted its epoch by a version without this check goes on unchecked until another run leads the
@@ -12,14 +12,15 @@
 //! sessions again and publish again what was not stored.
 
 use super::error::{LogError, Refusal};
+use super::groups::{Place, with_places};
 use super::state::{LogState, WaitingKey};
 use super::store::{LogStore, Step};
 use alloy_primitives::Address;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use streamchain_protocol::ids::{Epoch, RelayId};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::{Batch, ProducerKey};
+use streamchain_protocol::wire::{Batch, ProducerKey, Record};
 
 /// Most authors known for one stream, the newest: as many as sessions are remembered.
 pub(super) const MAX_AUTHORS: usize = super::sessions::MAX_SESSIONS;
@@ -78,7 +79,7 @@ impl KnownAuthors {
             known.authors.clear();
         }
         let mut waiting = None;
-        for record in &batch.records {
+        for (record, place) in with_places(&batch.records) {
             let author = record.author;
             if known.authors.contains(&author) {
                 continue;
@@ -93,9 +94,9 @@ impl KnownAuthors {
             }
             let waiting = match &mut waiting {
                 Some(waiting) => waiting,
-                none => none.insert(keys_of_inbox(state, store)?),
+                none => none.insert(InboxKeys::of(state, store)?),
             };
-            if !waiting.contains(&(record.producer_key(), record.producer_seq)) {
+            if !waiting.has(record, place) {
                 return Err(Refusal::UnknownAuthor(author).into());
             }
         }
@@ -103,15 +104,25 @@ impl KnownAuthors {
     }
 }
 
-/// Returns which messages are in the inbox.
-pub(super) fn keys_of_inbox<S: LogStore>(
-    state: &LogState,
-    store: &S,
-) -> Step<BTreeSet<(ProducerKey, u64)>, S> {
-    if state.inbox.messages == 0 {
-        return Ok(BTreeSet::new());
+/// Which messages are in the inbox, and which of them are of a signed group.
+pub(super) struct InboxKeys(BTreeMap<(ProducerKey, u64), bool>);
+
+impl InboxKeys {
+    pub(super) fn of<S: LogStore>(state: &LogState, store: &S) -> Step<Self, S> {
+        if state.inbox.messages == 0 {
+            return Ok(Self(BTreeMap::new()));
+        }
+        let waiting = store.waiting_keys().map_err(LogError::Store)?;
+        let numbers = |key: WaitingKey| {
+            (key.first..key.end()).map(move |number| ((key.producer, number), key.is_signed()))
+        };
+        Ok(Self(waiting.into_iter().flat_map(numbers).collect()))
     }
-    let waiting = store.waiting_keys().map_err(LogError::Store)?;
-    let numbers = |key: WaitingKey| (key.first..key.end()).map(move |number| (key.producer, number));
-    Ok(waiting.into_iter().flat_map(numbers).collect())
+
+    /// Returns whether a record may be one that waits: an unsigned message with the number of a waiting group's is another
+    /// message than the author's.
+    pub(super) fn has(&self, record: &Record, place: Place) -> bool {
+        let waiting = self.0.get(&(record.producer_key(), record.producer_seq));
+        waiting.is_some_and(|is_signed| *is_signed == (place != Place::Unsigned))
+    }
 }

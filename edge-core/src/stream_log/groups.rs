@@ -7,7 +7,7 @@
 //!
 //! Signatures are not verified here: whoever takes a group from its author verifies it, and whoever reads it may.
 
-use super::authors::keys_of_inbox;
+use super::authors::InboxKeys;
 use super::error::Refusal;
 use super::state::{LogState, ProducerMark};
 use super::store::{LogStore, Step};
@@ -101,7 +101,7 @@ pub(super) fn follow(
 }
 
 /// Refuses a batch with an unsigned message where messages have to be signed: what the edge took before it was so, and keeps
-/// in the inbox, apart. A batch that does not follow what is committed is left to the commit.
+/// in the inbox, unsigned, apart. A batch that does not follow what is committed is left to the commit.
 pub(super) fn check_signed<S: LogStore>(state: &LogState, store: &S, batch: &Batch) -> Step<(), S> {
     if state.settings.signed.is_optional() || batch.first != state.head {
         return Ok(());
@@ -113,9 +113,9 @@ pub(super) fn check_signed<S: LogStore>(state: &LogState, store: &S, batch: &Bat
         }
         let waiting = match &mut waiting {
             Some(waiting) => waiting,
-            none => none.insert(keys_of_inbox(state, store)?),
+            none => none.insert(InboxKeys::of(state, store)?),
         };
-        if !waiting.contains(&(record.producer_key(), record.producer_seq)) {
+        if !waiting.has(record, place) {
             return Err(Refusal::Unsigned(record.author).into());
         }
     }

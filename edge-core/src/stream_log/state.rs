@@ -393,6 +393,11 @@ impl WaitingKey {
     pub fn end(&self) -> u64 {
         self.first.saturating_add(self.count)
     }
+
+    /// Returns whether it is a signed group.
+    pub fn is_signed(&self) -> bool {
+        self.previous.is_some()
+    }
 }
 
 /// An event as it is kept.

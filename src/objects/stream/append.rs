@@ -23,8 +23,9 @@ use worker::{Delay, console_error};
 const NOTIFY_INTERVAL_MS: u64 = 2_000;
 
 impl Stream {
-    /// What can be refused is, before anything is written: first by size and rate, then by the signature, which costs some
-    /// milliseconds.
+    /// What can be refused is, before anything is written: first by size and the publisher's own rate; then by its right, so that
+    /// a stream which is hidden from it answers as one that is not there, and outsiders use up none of the stream's rate; last by
+    /// the signature, which costs some milliseconds.
     pub(super) async fn append(&self, id: &RequestId, asked: Append) -> Result<Appended, Problem> {
         let publication = Publication {
             time: clock::now(),
@@ -36,8 +37,13 @@ impl Stream {
         };
         publication.check_size()?;
         if let Some(publisher) = &asked.publisher {
-            let count = publication.payloads.len() as u32;
-            self.limit_messages(publisher, publication.author, count, publication.time)?;
+            let (count, now) = (publication.payloads.len() as u32, publication.time);
+            self.limit_publisher(publisher, publication.author, count, now)?;
+            let is_made_here = asked.create.is_some() && self.is_new();
+            if !is_made_here {
+                self.check_publisher(publisher)?;
+            }
+            self.limit_stream_messages(count, now)?;
         }
         let digest = match (&publication.signed, &asked.create) {
             (None, _) => None,
@@ -54,6 +60,7 @@ impl Stream {
             }
             (None, _) => {}
         }
+        // Again, in one turn with the step: the making of a stream waits for others.
         if let Some(publisher) = &asked.publisher {
             self.check_publisher(publisher)?;
         }
@@ -111,7 +118,7 @@ impl Stream {
         Ok(appended)
     }
 
-    /// Decided here, in one turn with the step: a right that was revoked before is not used.
+    /// Decided here, where the step is: a right that was revoked before is not used.
     fn check_publisher(&self, publisher: &Publisher) -> Result<(), Problem> {
         if self.state()?.name.is_system() {
             let detail = "streams whose name begins with _ are written by the system alone";

@@ -20,8 +20,8 @@ use streamchain_protocol::stream_settings::StreamSettings;
 use streamchain_protocol::time::UnixMs;
 
 impl Stream {
-    /// One more session, for its client, its author and the stream.
-    pub(super) fn limit_sessions(&self, asked: &OpenSession, now: UnixMs) -> Result<(), Problem> {
+    /// One more session, for its client and its author.
+    pub(super) fn limit_session_opener(&self, asked: &OpenSession, now: UnixMs) -> Result<(), Problem> {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let gate = &self.gate;
         gate.take(&config, Policy::SessionsAddress, &asked.client, now)?;
@@ -29,11 +29,17 @@ impl Stream {
         if asked.account.is_some() {
             gate.take(&config, Policy::SessionsAuthor, &asked.author.to_string(), now)?;
         }
-        gate.take(&config, Policy::SessionsStream, "", now)
+        Ok(())
     }
 
-    /// So many more messages by HTTP, for their client, their author and the stream.
-    pub(super) fn limit_messages(
+    /// One more session, for the stream.
+    pub(super) fn limit_stream_sessions(&self, now: UnixMs) -> Result<(), Problem> {
+        let config = Config::of(&self.env).map_err(Problem::internal)?;
+        self.gate.take(&config, Policy::SessionsStream, "", now)
+    }
+
+    /// So many more messages by HTTP, for their client and their author.
+    pub(super) fn limit_publisher(
         &self,
         publisher: &Publisher,
         author: Address,
@@ -43,8 +49,14 @@ impl Stream {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let gate = &self.gate;
         gate.take_many(&config, Policy::MessagesAddress, &publisher.client, count, now)?;
-        gate.take_many(&config, Policy::MessagesAuthor, &author.to_string(), count, now)?;
-        gate.take_many(&config, Policy::MessagesStream, "", count, now)
+        gate.take_many(&config, Policy::MessagesAuthor, &author.to_string(), count, now)
+    }
+
+    /// So many more messages by HTTP, for the stream.
+    pub(super) fn limit_stream_messages(&self, count: u32, now: UnixMs) -> Result<(), Problem> {
+        let config = Config::of(&self.env).map_err(Problem::internal)?;
+        self.gate
+            .take_many(&config, Policy::MessagesStream, "", count, now)
     }
 
     pub(super) async fn create_for(&self, id: &RequestId, asked: &Create) -> Result<Created, Problem> {
@@ -105,7 +117,7 @@ impl Stream {
         }
     }
 
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         matches!(
             self.look(StreamLog::state),
             Err(LogError::Refused(Refusal::NoSuchStream))

@@ -23,7 +23,13 @@ impl Stream {
         asked: OpenSession,
     ) -> Result<SessionOpened, Problem> {
         let now = clock::now();
-        self.limit_sessions(&asked, now)?;
+        self.limit_session_opener(&asked, now)?;
+        // Outsiders use up none of the stream's rate.
+        let is_made_here = asked.create.is_some() && self.is_new();
+        if !is_made_here {
+            self.session_rights(&asked)?;
+        }
+        self.limit_stream_sessions(now)?;
         if let Some(new) = &asked.create {
             self.create_limited(id, new, &asked.client, asked.account).await?;
         }

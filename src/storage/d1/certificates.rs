@@ -3,14 +3,23 @@
 use super::{number, rows, unread};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{Address, Bytes, hex};
-use streamchain_edge_core::certificates::{KeptCertificate, MAX_AUTHOR_KEYS};
+use streamchain_edge_core::certificates::{KeptCertificate, MAX_AUTHOR_KEYS, revoked_at};
 use streamchain_protocol::limits::CERTIFICATE_LIFE_S;
 use streamchain_protocol::signed::{Certificate, PublicKey};
 use streamchain_protocol::time::UnixSec;
 use worker::{D1Database, D1Type, Error};
 
-/// Most certificates of one author and key that are looked at for one time: the newest that had begun then.
-const MAX_CANDIDATES: u64 = 64;
+/// Certificates of one author and key that are read at once: as many as an author gets in 30 days.
+const PAGE: usize = MAX_AUTHOR_KEYS;
+
+/// Most pages for one time: beyond it an author would have to sign in as often as it may for two and a half years, each time
+/// with an end that lies years ahead.
+const MAX_PAGES: usize = 32;
+
+/// How much later than a message's time its certificate may have been kept and still be looked at first, seconds: clocks differ.
+const ADDED_SLACK_S: u64 = 60;
+
+const COLUMNS: &str = "kind, account, message, signature, chain_id, issued, expires, revoked";
 
 /// Authors of one statement at most: D1 binds 100 values in a statement.
 const AUTHORS_AT_ONCE: usize = 90;
@@ -48,37 +57,87 @@ fn read(row: &mut Row, author: Address, key: PublicKey) -> Result<KeptCertificat
     })
 }
 
-/// What is kept for an author and a key that had begun at a time, or else the newest: at most 64, the newest first.
+/// Certificates of an author and a key that cover a time: one of them is `enough`, if any is; where none is, the newest 64; where
+/// none covers the time, the one that began last before it, or else the newest. What was kept by that time comes first, so that
+/// nothing which an author does later hides what a message of then was signed under.
 pub(crate) async fn of_key(
     db: &D1Database,
     author: Address,
     key: PublicKey,
     at: UnixSec,
+    enough: impl Fn(&KeptCertificate) -> bool,
 ) -> Result<Vec<KeptCertificate>, Error> {
-    let query =
-        "SELECT kind, account, message, signature, chain_id, issued, expires, revoked FROM certificates
-                 WHERE author = ?1 AND key = ?2 ORDER BY issued > ?3, issued DESC LIMIT ?4";
+    let query = format!(
+        "SELECT {COLUMNS} FROM certificates WHERE author = ?1 AND key = ?2
+         AND issued <= ?3 AND (expires IS NULL OR expires >= ?3) AND (revoked IS NULL OR revoked >= ?3)
+         ORDER BY added > ?4, issued DESC LIMIT ?5 OFFSET ?6"
+    );
     let (author_text, key_text) = (hex::encode_prefixed(author), key.to_string());
-    let values = [
-        D1Type::Text(&author_text),
-        D1Type::Text(&key_text),
-        number(at.0),
-        number(MAX_CANDIDATES),
-    ];
-    rows(db, query, &values, |row| read(row, author, key)).await
+    let mut newest = None;
+    for page in 0..MAX_PAGES {
+        let values = [
+            D1Type::Text(&author_text),
+            D1Type::Text(&key_text),
+            number(at.0),
+            number(at.plus_s(ADDED_SLACK_S).0),
+            number(PAGE as u64),
+            number((page * PAGE) as u64),
+        ];
+        let found = rows(db, &query, &values, |row| read(row, author, key)).await?;
+        if found.iter().any(&enough) {
+            return Ok(found);
+        }
+        let is_last = found.len() < PAGE;
+        newest.get_or_insert(found);
+        if is_last {
+            break;
+        }
+    }
+    match newest {
+        Some(newest) if !newest.is_empty() => Ok(newest),
+        _ => outside(db, author, key, at).await,
+    }
 }
 
-/// Keeps a certificate, unless the author has had its share of them lately: returns whether it is kept. One that is kept
-/// already stays as it is.
-pub(crate) async fn put(db: &D1Database, kept: &KeptCertificate, now: UnixSec) -> Result<bool, Error> {
-    let statement = "INSERT INTO certificates
+/// The certificate that began last before a time, or else the newest.
+async fn outside(
+    db: &D1Database,
+    author: Address,
+    key: PublicKey,
+    at: UnixSec,
+) -> Result<Vec<KeptCertificate>, Error> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM certificates WHERE author = ?1 AND key = ?2
+         ORDER BY issued > ?3, issued DESC LIMIT 1"
+    );
+    let (author_text, key_text) = (hex::encode_prefixed(author), key.to_string());
+    let values = [D1Type::Text(&author_text), D1Type::Text(&key_text), number(at.0)];
+    rows(db, &query, &values, |row| read(row, author, key)).await
+}
+
+/// What became of a certificate that was to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It is kept, and not revoked.
+    Kept,
+    /// The author has had its share of them lately.
+    Full,
+    /// Another one of this author and key began in the same second, or this one was revoked since.
+    Conflict,
+}
+
+/// Keeps a certificate, unless the author has had its share of them lately. One that is kept already stays as it is.
+pub(crate) async fn put(db: &D1Database, kept: &KeptCertificate, now: UnixSec) -> Result<Put, Error> {
+    let statement = format!(
+        "INSERT INTO certificates
         (author, key, kind, account, message, signature, chain_id, issued, expires, added)
         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
         WHERE (SELECT count(*) FROM certificates WHERE author = ?1 AND added > ?11) < ?12
-        ON CONFLICT (author, key, issued) DO UPDATE SET added = added RETURNING id";
+        ON CONFLICT (author, key, issued) DO UPDATE SET added = added RETURNING {COLUMNS}"
+    );
     let (kind, account, message, signature, issued, expires) = match &kept.certificate {
         // Nobody vouches for an author that is its key.
-        Certificate::Own {} => return Ok(true),
+        Certificate::Own {} => return Ok(Put::Kept),
         Certificate::Wallet {
             message,
             signature,
@@ -120,21 +179,27 @@ pub(crate) async fn put(db: &D1Database, kept: &KeptCertificate, now: UnixSec) -
         number(now.0.saturating_sub(CERTIFICATE_LIFE_S)),
         number(MAX_AUTHOR_KEYS as u64),
     ];
-    Ok(!unread(db, statement, &values).await?.is_empty())
+    let found = rows(db, &statement, &values, |row| read(row, kept.author, kept.key)).await?;
+    Ok(match found.first() {
+        None => Put::Full,
+        Some(found) if found == kept => Put::Kept,
+        Some(_) => Put::Conflict,
+    })
 }
 
-/// Ends the certificates of these authors: those that are over stay as they are.
+/// Ends the certificates of these authors, as of [`revoked_at`]: those that are over stay as they are.
 pub(crate) async fn revoke(db: &D1Database, authors: &[Address], now: UnixSec) -> Result<(), Error> {
     for authors in authors.chunks(AUTHORS_AT_ONCE) {
         let marks = vec!["?"; authors.len()].join(", ");
         let texts: Vec<String> = authors.iter().map(hex::encode_prefixed).collect();
-        // Numbered as they stand: the time first, then the authors.
+        // Numbered as they stand: the times first, then the authors.
         let statement = format!(
             "UPDATE certificates SET revoked = ?1
-             WHERE revoked IS NULL AND (expires IS NULL OR expires > ?1) AND author IN ({marks})"
+             WHERE revoked IS NULL AND (expires IS NULL OR expires > ?2) AND author IN ({marks})"
         );
-        let now = std::iter::once(number(now.0));
-        let values: Vec<D1Type<'_>> = now.chain(texts.iter().map(|text| D1Type::Text(text))).collect();
+        let times = [number(revoked_at(now).0), number(now.0)];
+        let texts = texts.iter().map(|text| D1Type::Text(text));
+        let values: Vec<D1Type<'_>> = times.into_iter().chain(texts).collect();
         unread(db, &statement, &values).await?;
     }
     Ok(())
@@ -148,8 +213,13 @@ pub(crate) async fn revoke_others(
     now: UnixSec,
 ) -> Result<(), Error> {
     let statement = "UPDATE certificates SET revoked = ?1
-                     WHERE revoked IS NULL AND (expires IS NULL OR expires > ?1) AND author = ?2 AND key <> ?3";
+                     WHERE revoked IS NULL AND (expires IS NULL OR expires > ?2) AND author = ?3 AND key <> ?4";
     let (author, key) = (hex::encode_prefixed(author), key.to_string());
-    let values = [number(now.0), D1Type::Text(&author), D1Type::Text(&key)];
+    let values = [
+        number(revoked_at(now).0),
+        number(now.0),
+        D1Type::Text(&author),
+        D1Type::Text(&key),
+    ];
     unread(db, statement, &values).await.map(drop)
 }

@@ -93,6 +93,21 @@ fn what_came_by_http_needs_no_session() {
 }
 
 #[test]
+fn an_unknown_author_is_brought_as_it_waits_signed_or_not() {
+    let log = led();
+    let signed = groups::group(2, 0, 2, B256::ZERO);
+    log.acquire_epoch(&relay("a"), groups::asks(2)).unwrap();
+    log.step(|log| log.append(&signed)).unwrap();
+    log.step(|log| log.append(&records(3, 0, 1))).unwrap();
+    let unsigned = log.commit(&relay("a"), &batch(2, 0, records(2, 0, 1)));
+    assert_eq!(refusal(unsigned), unknown(2));
+    let made_up = log.commit(&relay("a"), &batch(2, 0, groups::group(3, 0, 1, B256::ZERO)));
+    assert_eq!(refusal(made_up), unknown(3));
+    log.commit(&relay("a"), &batch(2, 0, signed)).unwrap();
+    log.commit(&relay("a"), &batch(2, 2, records(3, 0, 1))).unwrap();
+}
+
+#[test]
 fn sessions_that_were_forgotten_go_on() {
     let log = led();
     // A day later others come, and the row of the session goes.

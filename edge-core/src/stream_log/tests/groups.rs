@@ -175,6 +175,21 @@ fn where_signatures_are_required_a_relay_brings_signed_messages() {
 }
 
 #[test]
+fn a_waiting_group_lets_no_unsigned_message_in() {
+    let log = led();
+    require(&log, Signed::Required);
+    let waiting = group(20, 0, 2, B256::ZERO);
+    log.step(|log| log.append(&waiting)).unwrap();
+    let forged = log.step(|log| log.commit(&relay("a"), &batch(1, 0, records(20, 0, 1))));
+    assert_eq!(refusal(forged), Refusal::UnknownAuthor(Address::repeat_byte(20)));
+    meet(&log, "a", [20]);
+    let forged = log.step(|log| log.commit(&relay("a"), &batch(1, 0, records(20, 0, 1))));
+    assert_eq!(refusal(forged), Refusal::Unsigned(Address::repeat_byte(20)));
+    assert_eq!(log.state().unwrap().inbox.messages, 2, "the group still waits");
+    log.commit(&relay("a"), &batch(1, 0, waiting)).unwrap();
+}
+
+#[test]
 fn by_http_a_signature_is_required_of_what_is_new() {
     let log = StreamLog::in_memory();
     log.create(&new_stream(), UnixMs(0)).unwrap();
