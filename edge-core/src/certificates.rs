@@ -19,14 +19,14 @@ pub const MAX_AUTHOR_KEYS: usize = 64;
 /// How long after a revocation relays may still take messages, seconds. A relay learns of it with a renewal, and one that does
 /// not renew counts as dead after its lease; five seconds more are for the batch, for a group in the inbox that is taken over,
 /// and for a clock that is ahead.
-pub const REVOCATION_REACH_S: u64 = RELAY_LEASE_MS / 1_000 + 5;
+pub(crate) const REVOCATION_REACH_S: u64 = RELAY_LEASE_MS / 1_000 + 5;
 
 /// How long before it was registered a service's certificate begins, seconds: a relay's clock may be behind. As for wallets.
-pub const SERVICE_SLACK_S: u64 = 60;
+pub(crate) const SERVICE_SLACK_S: u64 = 60;
 
 /// How long a certificate has to go on for a group that is published by HTTP, seconds. The edge checks the certificate, and the
 /// relay that fetches the group gives it its time: within seconds, or after its lease another stores it; the rest is for clocks.
-pub const INBOX_REACH_S: u64 = 60;
+pub(crate) const INBOX_REACH_S: u64 = 60;
 
 /// A certificate with what it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]

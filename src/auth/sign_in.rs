@@ -9,8 +9,9 @@ use crate::random;
 use crate::rate_limit;
 use crate::request::Call;
 use alloy_primitives::{Address, B256, Bytes};
+use streamchain_chain::ethereum::ASKED_BY;
 use streamchain_chain::ethereum::eip191;
-use streamchain_chain::ethereum::eip6492::{RUN_BY, Undeployed};
+use streamchain_chain::ethereum::eip6492::Undeployed;
 use streamchain_chain::ethereum::{BlockId, Request as ChainRequest, RpcError};
 use streamchain_edge_core::key_proof::KeyProof;
 use streamchain_edge_core::rate_policy::Policy;
@@ -53,7 +54,7 @@ pub(crate) async fn check_signature(
     let request = match Undeployed::parse(&signature) {
         Some(undeployed) => ChainRequest::Run {
             program: undeployed.program(account, hash),
-            from: RUN_BY,
+            from: ASKED_BY,
             at,
         },
         None => ChainRequest::Call {

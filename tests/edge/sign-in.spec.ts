@@ -215,7 +215,7 @@ test("a resource at our host that is no stream is refused", async () => {
   }
 });
 
-test("a node's word makes nobody an operator, unless it is named so", async () => {
+test("a node's word makes nobody an operator who is not named so", async () => {
   const lie = async (request: Request): Promise<Response> => {
     const { id, method } = (await request.json()) as { id: number; method: string };
     return Response.json({ jsonrpc: "2.0", id, result: method === "eth_chainId" ? "0x7a69" : MAGIC });

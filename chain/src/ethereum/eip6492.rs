@@ -6,15 +6,11 @@
 //! wallet (EIP-1271). So the call that a signature carries cannot change the state of a wallet that is deployed.
 
 use super::eip191::ask_contract;
-use alloy_primitives::{Address, B256, Bytes, address, b256};
+use alloy_primitives::{Address, B256, Bytes, b256};
 use alloy_sol_types::SolValue;
 
 /// The last 32 bytes of such a signature.
 const SUFFIX: B256 = b256!("6492649264926492649264926492649264926492649264926492649264926492");
-
-/// The sender of the program, and of every other question to a contract: an address without a key. The default would be
-/// zero, which some wallets take for a simulation and accept without a signature.
-pub const RUN_BY: Address = address!("7374726561636861696e2d7369676e2d696e2d61");
 
 /// The length of the program; the calldata that it copies comes after it.
 const PROGRAM_BYTES: usize = 130;

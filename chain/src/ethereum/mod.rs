@@ -12,6 +12,6 @@ mod url;
 
 pub use endpoints::{Choice, Endpoints};
 pub use fees::{FeeError, FeePolicy, Fees, WEI_PER_GWEI, bump_fees, estimate_fees, parse_gwei};
-pub use rpc::{Answer, Block, BlockId, FeeHistory, Log, LogBlocks, Receipt, Request, RpcError};
+pub use rpc::{ASKED_BY, Answer, Block, BlockId, FeeHistory, Log, LogBlocks, Receipt, Request, RpcError};
 pub use tx::{BadKey, Signed, Signer, Transaction};
 pub use url::NodeUrl;

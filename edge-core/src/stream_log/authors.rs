@@ -13,14 +13,15 @@
 
 use super::error::{LogError, Refusal};
 use super::groups::{Place, with_places};
-use super::state::{LogState, WaitingKey};
+use super::inbox_keys::InboxKeys;
+use super::state::LogState;
 use super::store::{LogStore, Step};
 use alloy_primitives::Address;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use streamchain_protocol::ids::{Epoch, RelayId};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::{Batch, ProducerKey, Record};
+use streamchain_protocol::wire::Batch;
 
 /// Most authors known for one stream, the newest: as many as sessions are remembered.
 pub(super) const MAX_AUTHORS: usize = super::sessions::MAX_SESSIONS;
@@ -96,33 +97,10 @@ impl KnownAuthors {
                 Some(waiting) => waiting,
                 none => none.insert(InboxKeys::of(state, store)?),
             };
-            if !waiting.has(record, place) {
+            if !waiting.has(record, place != Place::Unsigned) {
                 return Err(Refusal::UnknownAuthor(author).into());
             }
         }
         Ok(())
-    }
-}
-
-/// Which messages are in the inbox, and which of them are of a signed group.
-pub(super) struct InboxKeys(BTreeMap<(ProducerKey, u64), bool>);
-
-impl InboxKeys {
-    pub(super) fn of<S: LogStore>(state: &LogState, store: &S) -> Step<Self, S> {
-        if state.inbox.messages == 0 {
-            return Ok(Self(BTreeMap::new()));
-        }
-        let waiting = store.waiting_keys().map_err(LogError::Store)?;
-        let numbers = |key: WaitingKey| {
-            (key.first..key.end()).map(move |number| ((key.producer, number), key.is_signed()))
-        };
-        Ok(Self(waiting.into_iter().flat_map(numbers).collect()))
-    }
-
-    /// Returns whether a record may be one that waits: an unsigned message with the number of a waiting group's is another
-    /// message than the author's.
-    pub(super) fn has(&self, record: &Record, place: Place) -> bool {
-        let waiting = self.0.get(&(record.producer_key(), record.producer_seq));
-        waiting.is_some_and(|is_signed| *is_signed == (place != Place::Unsigned))
     }
 }

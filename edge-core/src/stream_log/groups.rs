@@ -7,8 +7,8 @@
 //!
 //! Signatures are not verified here: whoever takes a group from its author verifies it, and whoever reads it may.
 
-use super::authors::InboxKeys;
 use super::error::Refusal;
+use super::inbox_keys::InboxKeys;
 use super::state::{LogState, ProducerMark};
 use super::store::{LogStore, Step};
 use alloy_primitives::B256;
@@ -115,7 +115,7 @@ pub(super) fn check_signed<S: LogStore>(state: &LogState, store: &S, batch: &Bat
             Some(waiting) => waiting,
             none => none.insert(InboxKeys::of(state, store)?),
         };
-        if !waiting.has(record, place) {
+        if !waiting.has(record, false) {
             return Err(Refusal::Unsigned(record.author).into());
         }
     }

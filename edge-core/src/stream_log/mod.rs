@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod groups;
 mod inbox;
+mod inbox_keys;
 mod inbox_shares;
 mod leadership;
 mod live;

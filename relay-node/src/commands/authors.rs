@@ -7,7 +7,8 @@
 use clap::Args;
 use std::str::FromStr;
 use streamchain_chain::authors::Voucher;
-use streamchain_chain::ethereum::eip6492::{RUN_BY, Undeployed};
+use streamchain_chain::ethereum::ASKED_BY;
+use streamchain_chain::ethereum::eip6492::Undeployed;
 use streamchain_chain::ethereum::{Answer, BlockId, Request, RpcError, eip191};
 use streamchain_protocol::signed::PublicKey;
 use streamchain_protocol::{Address, B256, Bytes};
@@ -129,7 +130,7 @@ pub(crate) fn wallet_question(account: Address, hash: B256, signature: Bytes, at
     match Undeployed::parse(&signature) {
         Some(undeployed) => Request::Run {
             program: undeployed.program(account, hash),
-            from: RUN_BY,
+            from: ASKED_BY,
             at,
         },
         None => Request::Call {
