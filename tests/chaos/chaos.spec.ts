@@ -25,8 +25,8 @@ test("everything holds while each part is ended twice", async (context) => {
     const run = `CHAOS_SEED=${seed}\n${lines.join("\n")}\n${audit}`;
     assert.deepEqual(faults, [], run);
     assert.deepEqual(kills, { leader: 2, follower: 2, worker: 2, chain: 2 }, run);
-    const { published = 0, reported, stored, groups = 0 } = counts;
-    assert.ok(published > 0 && reported === published && stored === published && groups > 0, run);
+    const { published = 0, reported, stored, groups = 0, checked = 0 } = counts;
+    assert.ok(published > 0 && reported === published && stored === published && groups > 0 && checked > 0, run);
     context.diagnostic(`seed ${seed}: ${JSON.stringify(counts)}; ${mesh}; ${audit.split("\n").at(-1)}`);
   } finally {
     await rm(dir, { recursive: true, force: true });

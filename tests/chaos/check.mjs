@@ -5,7 +5,7 @@
  * @typedef {{ stream: string, head: number, messages: { seq: number, id: number }[] }} StoredStream what is stored
  * @typedef {{ index: number, stream: string, reports: (number | null)[], faults: string[] }} PublisherRecord
  *   `reports[n]`: where message n was reported stored; null: stored somewhere; -1: not reported
- * @typedef {{ index: number, stream: string, seen: number[], retractions: number, faults: string[] }} SubscriberRecord
+ * @typedef {{ index: number, stream: string, seen: number[], retractions: number, checked: number, faults: string[] }} SubscriberRecord
  * @typedef {Map<number, { stream: string, seq: number }>} Places where each message is, by its id
  */
 
@@ -135,7 +135,7 @@ const checkStrangers = (placeOf, publishers, faults) => {
  */
 export const judge = ({ streams, publishers, subscribers }) => {
   const faults = new Faults();
-  const counts = { published: 0, reported: 0, stored: 0, delivered: 0, retractions: 0 };
+  const counts = { published: 0, reported: 0, stored: 0, delivered: 0, retractions: 0, checked: 0 };
   /** @type {Places} */
   const placeOf = new Map();
   for (const stream of streams) {
@@ -150,6 +150,7 @@ export const judge = ({ streams, publishers, subscribers }) => {
   const stored = new Map(streams.map((stream) => [stream.stream, stream]));
   for (const subscriber of subscribers) {
     counts.retractions += subscriber.retractions;
+    counts.checked += subscriber.checked;
     checkSubscriber(subscriber, stored, faults, counts);
   }
   return { faults: faults.lines(), counts };

@@ -8,7 +8,14 @@ import { PARTS, planKills } from "./plan.mjs";
 interface Run {
   streams: { stream: string; head: number; messages: { seq: number; id: number }[] }[];
   publishers: { index: number; stream: string; reports: (number | null)[]; faults: string[] }[];
-  subscribers: { index: number; stream: string; seen: number[]; retractions: number; faults: string[] }[];
+  subscribers: {
+    index: number;
+    stream: string;
+    seen: number[];
+    retractions: number;
+    checked: number;
+    faults: string[];
+  }[];
 }
 
 /** Two publishers of three messages each, in turns on one stream, and a second stream; one subscriber of each. */
@@ -27,8 +34,8 @@ const faultless = (): Run => {
       { index: 2, stream: "b", reports: [0, 1], faults: [] },
     ],
     subscribers: [
-      { index: 0, stream: "a", seen: [...ids], retractions: 1, faults: [] },
-      { index: 1, stream: "b", seen: [...others], retractions: 0, faults: [] },
+      { index: 0, stream: "a", seen: [...ids], retractions: 1, checked: 3, faults: [] },
+      { index: 1, stream: "b", seen: [...others], retractions: 0, checked: 2, faults: [] },
     ],
   };
 };
@@ -47,7 +54,7 @@ const kindsOf = (change: (run: Run) => void): string[] => {
 test("a record without a fault has none, and is counted", () => {
   const { faults, counts } = judge(faultless());
   assert.deepEqual(faults, []);
-  assert.deepEqual(counts, { published: 8, reported: 8, stored: 8, delivered: 8, retractions: 1 });
+  assert.deepEqual(counts, { published: 8, reported: 8, stored: 8, delivered: 8, retractions: 1, checked: 5 });
 });
 
 test("a message that was reported stored and is not there is lost", () => {

@@ -4,7 +4,8 @@
 /**
  * @typedef {import("../../web/src/lib/index.ts").StreamConnection} StreamConnection
  * @typedef {{ index: number, stream: string, reports: (number | null)[], faults: string[] }} PublisherNote
- * @typedef {{ index: number, stream: string, guarantee: string, seen: number[], retractions: number, faults: string[] }} SubscriberNote
+ * @typedef {{ index: number, stream: string, guarantee: string, seen: number[], retractions: number, checked: number,
+ *   faults: string[] }} SubscriberNote
  *
  * @typedef {object} Publisher
  * @property {number} index
@@ -26,6 +27,7 @@
  * @property {number[]} seen `seen[seq]`: publisher * 2^32 + number of the message that was handed out there
  * @property {number} storedOnce below it, what was handed out was said to be stored
  * @property {number} retractions
+ * @property {number} checked messages whose author's signature was checked, and held
  * @property {string[]} faults
  *
  * @typedef {object} Watched what is known of a client's sessions
@@ -97,13 +99,25 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
 
   /** @param {{ index: number, stream: string, guarantee: "live" | "stored" }} client */
   const subscribe = ({ index, stream, guarantee }) => {
-    const connection = connect({ stream });
+    // Those who read what is stored ask for signatures, and check one message in so many.
+    const CHECK_EVERY = 50;
+    const signatures = guarantee === "stored";
+    const connection = connect({ stream, signatures });
     const subscription = connection.subscribe({ from: 0, guarantee });
-    const notes = { seen: [], storedOnce: 0, retractions: 0, faults: [] };
+    const notes = { seen: [], storedOnce: 0, retractions: 0, checked: 0, faults: [] };
     /** @type {Subscriber} */
     const subscriber = { index, stream, guarantee, connection, subscription, ...notes };
     chaos.subscribers.push(subscriber);
-    subscription.on("message", ({ seq, payload }) => {
+    /** @param {import("../../web/src/lib/index.ts").StreamMessage} message */
+    const check = async (message) => {
+      const checked = await connection.verifyAuthor(message);
+      // An edge that does not answer, and is asked where history is needed, leaves it unknown.
+      if (checked.state === "signed") subscriber.checked++;
+      else if (checked.state !== "unknown") subscriber.faults.push(`message ${message.seq} is ${checked.state}`);
+    };
+    subscription.on("message", (message) => {
+      const { seq, payload } = message;
+      if (signatures && seq % CHECK_EVERY === 0) void check(message);
       const due = subscriber.seen.length;
       if (seq !== due) subscriber.faults.push(`message ${seq} came where ${due} was due`);
       const view = new DataView(payload.buffer, payload.byteOffset);
@@ -210,6 +224,6 @@ export const publisherNote = (place) => {
 export const subscriberNote = (place) => {
   const note = /** @type {ChaosWindow} */ (window).chaos.subscribers[place];
   if (!note) throw new Error(`There is no subscriber ${place} in this page.`);
-  const { index, stream, guarantee, seen, retractions, faults } = note;
-  return { index, stream, guarantee, seen: [...seen], retractions, faults };
+  const { index, stream, guarantee, seen, retractions, checked, faults } = note;
+  return { index, stream, guarantee, seen: [...seen], retractions, checked, faults };
 };

@@ -16,7 +16,7 @@ lead a stream or follow one (killed, or told to stop), workerd (the process that
 chain (kill -9). Each is started again after a while. At the end it checks the following, and prints the counts:
   - every message that was reported as stored is stored exactly once, with the seq that was reported;
   - every publisher's messages are in its order, and the seqs have no gap;
-  - every subscriber got each stored message once, in order;
+  - every subscriber got each stored message once, in order, and those who ask for signatures find their messages signed;
   - no client of a relay that went on has opened another session because another relay ended;
   - every message is in a signed group, each group is whole and its signature holds, and each producer's follow each other;
   - relay-node verify-stream agrees: every root on the chain equals that of the stored messages;
@@ -90,6 +90,7 @@ const print = ({ faults, counts, kills, mesh, audit }) => {
   console.log(`  stored                  ${counts.stored}`);
   console.log(`  signed groups           ${counts.groups}`);
   console.log(`  delivered               ${counts.delivered}`);
+  console.log(`  authors checked         ${counts.checked}, by readers while it went on`);
   console.log(`  live messages taken back before they were stored, and sent again: ${counts.retractions} times`);
   console.log(`  relays                  ${mesh}`);
   heading("relay-node verify-stream");
