@@ -177,8 +177,8 @@ impl Config {
             .parse()
             .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?;
         let operator = signer(settings)?.address();
-        let contract_operators = addresses(settings, "CONTRACT_OPERATORS")?;
-        let operators = [addresses(settings, "OPERATORS")?, contract_operators.clone()].concat();
+        let contract_operators = settings.addresses("CONTRACT_OPERATORS")?;
+        let operators = [settings.addresses("OPERATORS")?, contract_operators.clone()].concat();
         let rounds_owner = settings.parsed("ROUNDS_OWNER", "0x and 40 hexadecimal digits")?;
         let rounds_owner = rounds_owner.unwrap_or(operator);
         Ok(Self {
@@ -225,16 +225,6 @@ pub(crate) fn signer(settings: &Settings) -> Result<Signer, ConfigError> {
 
 fn master_secret(name: &'static str, text: &str) -> Result<MasterSecret, ConfigError> {
     MasterSecret::from_hex(text).map_err(|_| ConfigError::new(name, format!("expected {MASTER_SECRET}")))
-}
-
-fn addresses(settings: &Settings, name: &'static str) -> Result<Vec<Address>, ConfigError> {
-    let addresses = settings.list(name);
-    let addresses = addresses
-        .iter()
-        .map(|text| text.parse())
-        .collect::<Result<_, _>>();
-    let expected = "expected addresses, 0x and 40 digits, with commas between";
-    addresses.map_err(|_| ConfigError::new(name, expected))
 }
 
 fn client_header(settings: &Settings) -> Result<String, ConfigError> {

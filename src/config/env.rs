@@ -1,5 +1,6 @@
 //! Variables and secrets of the environment, one at a time; every error names the one it is about.
 
+use alloy_primitives::Address;
 use std::str::FromStr;
 use worker::Env;
 
@@ -70,6 +71,17 @@ impl<'a> Settings<'a> {
         let text = self.text(name).unwrap_or_default();
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         parts.map(str::to_owned).collect()
+    }
+
+    /// A list of addresses.
+    pub(crate) fn addresses(&self, name: &'static str) -> Result<Vec<Address>, ConfigError> {
+        let addresses = self.list(name);
+        let addresses = addresses
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>();
+        let expected = "expected addresses, 0x and 40 digits, with commas between";
+        addresses.map_err(|_| ConfigError::new(name, expected))
     }
 
     /// A list of URLs, each with one of these beginnings. @param expected what it is

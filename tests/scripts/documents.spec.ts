@@ -163,7 +163,7 @@ describe("the settings of the edge", () => {
   const rows = rowsOf("docs/OPERATIONS.md", "## Settings");
 
   test("are those that the code reads", () => {
-    const read = [...source.matchAll(/settings\.(?:text|list|number|parsed|need|urls)\("([A-Z_]+)"/g)].map(
+    const read = [...source.matchAll(/settings\.(?:text|list|number|parsed|need|urls|addresses)\("([A-Z_]+)"/g)].map(
       ([, name = ""]) => name,
     );
     const names = [...new Set(read)].filter((name) => !OF_TESTS.includes(name));
