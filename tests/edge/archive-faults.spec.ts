@@ -145,5 +145,6 @@ test("payloads go when their time is over, receipts stay", async () => {
     assert.equal(erased?.size, expected(20)[seq]?.length);
   }
   assert.deepEqual(await texts(kept), expected(20), "and those of streams that keep all");
-  assert.ok((await count("packs", id)) + (await count("segments", id)) > 0);
+  // Packs are there before the segments go: counted in this order, what moves meanwhile is counted once at least.
+  assert.ok((await count("segments", id)) + (await count("packs", id)) > 0);
 });
