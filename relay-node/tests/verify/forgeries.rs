@@ -2,7 +2,7 @@
 //! receipts and as whole streams. The edge and the chain say what the operator wants; only the authors' keys are not the operator's.
 
 use super::http::{Reply, serve};
-use super::{relay_node, verify};
+use super::{verify, verify_stream};
 use alloy_primitives::hex;
 use alloy_sol_types::SolEvent;
 use serde::Deserialize;
@@ -333,21 +333,11 @@ fn every_forged_stream_is_found() {
     let (contract, id) = (table.contract.to_string(), id.to_string());
     for case in &table.streams {
         let edge = edge(&table.stream, case);
-        let args = [
-            "verify-stream",
-            "--edge",
-            &edge,
-            "--rpc",
-            &node,
-            "--contract",
-            &contract,
-            "--stream",
-            &id,
-        ];
-        let (code, said) = relay_node(&args);
+        let args = ["--contract", &contract, "--stream", &id];
+        let (code, said) = verify_stream(&edge, &node, &args);
         let agrees = case.holds || case.hidden || case.unvouched;
         assert_eq!(code, Some(i32::from(!agrees)), "{}: {said}", case.title);
-        let (code, strictly) = relay_node(&[&args[..], &["--require-signature"]].concat());
+        let (code, strictly) = verify_stream(&edge, &node, &[&args[..], &["--require-signature"]].concat());
         let is_signed = case.holds && !said.contains("are not signed");
         assert_eq!(code, Some(i32::from(!is_signed)), "{}: {strictly}", case.title);
         if let Some(wrong) = &case.wrong {

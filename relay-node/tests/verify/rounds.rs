@@ -2,7 +2,7 @@
 //! believes, and an edge and rounds that are the forger's.
 
 use super::http::{Reply, serve};
-use super::{CHAIN, HONEST, relay_node};
+use super::{CHAIN, HONEST, verify_stream};
 use alloy_sol_types::SolEvent;
 use serde_json::{Value, json};
 use streamchain_chain::abi::Anchored;
@@ -239,16 +239,7 @@ fn node_says(logs: &[Value], request: &Value) -> Value {
 fn verify(deployment: Deployment, more: &[&str]) -> (Option<i32>, String) {
     let (edge, node) = deployment.start();
     let contract = HONEST.to_string();
-    let args = [
-        "verify-stream",
-        "--edge",
-        &edge,
-        "--rpc",
-        &node,
-        "--contract",
-        &contract,
-    ];
-    relay_node(&[&args, more].concat())
+    verify_stream(&edge, &node, &[&["--contract", &contract], more].concat())
 }
 
 /// What is said of a deployment whose operator did this.

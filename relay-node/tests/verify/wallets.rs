@@ -1,7 +1,7 @@
 //! Contract wallets that turn on their own messages: whatever they answer, the rest of the stream is checked.
 
 use super::forgeries::{edge, node_with, table};
-use super::{relay_node, verify};
+use super::{verify, verify_stream};
 use serde_json::{Value, json};
 
 const GOOD: &str = "a contract wallet's groups, and a page's behind them";
@@ -17,18 +17,8 @@ fn checked(
     let case = table.streams.iter().find(|case| case.title == title).unwrap();
     let (node, edge) = (node_with(&table, wallet), edge(&table.stream, case));
     let (contract, id) = (table.contract.to_string(), table.stream["id"].as_str().unwrap());
-    let args = [
-        "verify-stream",
-        "--edge",
-        &edge,
-        "--rpc",
-        &node,
-        "--contract",
-        &contract,
-        "--stream",
-        id,
-    ];
-    relay_node(&[&args[..], more].concat())
+    let believed = ["--contract", &contract, "--stream", id];
+    verify_stream(&edge, &node, &[&believed, more].concat())
 }
 
 /// Answers of hostile wallets, as nodes give them.

@@ -67,6 +67,12 @@ const ZERO = [OP.push1, 0] as const;
 
 const push3 = (value: number): number[] => [OP.push3, value >> 16, (value >> 8) & 0xff, value & 0xff];
 
+/** What copies `size` bytes behind the program to the memory, and pushes that they are sent and that no answer is kept. */
+const input = (size: number, at: number): number[] => [
+  ...[...push3(size), ...push3(at), ...ZERO, OP.codecopy],
+  ...[...ZERO, ...ZERO, ...push3(size), ...ZERO],
+];
+
 /**
  * The program that returns what the wallet at `account` answers to `question`, calldata of `isValidSignature`. It is run as
  * creation code: by `eth_call` without an address.
@@ -74,14 +80,7 @@ const push3 = (value: number): number[] => [OP.push3, value >> 16, (value >> 8) 
 export function deployingProgram({ factory, calldata }: Undeployed, account: Uint8Array, question: Uint8Array): Bytes {
   const jump = (ask: number): number[] => [OP.push20, ...account, OP.extcodesize, ...push3(ask), OP.jumpi];
   const deploy = (data: number): number[] => [
-    ...push3(calldata.length),
-    ...push3(data),
-    ...ZERO,
-    OP.codecopy,
-    ...ZERO,
-    ...ZERO,
-    ...push3(calldata.length),
-    ...ZERO,
+    ...input(calldata.length, data),
     ...ZERO,
     OP.push20,
     ...factory,
@@ -91,14 +90,7 @@ export function deployingProgram({ factory, calldata }: Undeployed, account: Uin
   ];
   const ask = (data: number): number[] => [
     OP.jumpdest,
-    ...push3(question.length),
-    ...push3(data),
-    ...ZERO,
-    OP.codecopy,
-    ...ZERO,
-    ...ZERO,
-    ...push3(question.length),
-    ...ZERO,
+    ...input(question.length, data),
     OP.push20,
     ...account,
     OP.gas,
