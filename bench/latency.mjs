@@ -111,7 +111,7 @@ const pacedBetweenPeers = async ({ perSecond, count, bytes }) => {
 };
 
 /**
- * A bare page of the edge with a fine clock.
+ * A bare page of the edge with a fine clock, and with the app's rules for scripts.
  * @param {import("playwright-core").Browser} browser
  * @param {import("../tests/harness/system.ts").TestSystem} system
  */
@@ -119,7 +119,11 @@ const isolatedPage = async (browser, system) => {
   const page = await blankPage(browser);
   await page.route(`${system.edge}/v1/health`, async (route) => {
     const response = await route.fetch();
-    const headers = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+    const headers = {
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-embedder-policy": "require-corp",
+      "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'", // as on the app's pages
+    };
     await route.fulfill({ response, headers: { ...response.headers(), ...headers } });
   });
   await bareApiPage(browser, system, page);

@@ -7,7 +7,13 @@ import { main } from "./lib/console.mjs";
 import { ROOT } from "./lib/paths.mjs";
 import { installNpmPackages } from "./lib/setup/npm.mjs";
 
-const NEEDED = ["esbuild", "typescript/package.json", "@noble/hashes/sha3.js", "@types/react/package.json"];
+const NEEDED = [
+  "esbuild",
+  "typescript/package.json",
+  "@noble/hashes/sha3.js",
+  "hash-wasm",
+  "@types/react/package.json",
+];
 
 const isInstalled = () => {
   const require = createRequire(join(ROOT, "package.json"));

@@ -14,7 +14,8 @@ describe("the app's files", () => {
       for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"]) {
         assert.ok(policy.includes(rule), `${path}: ${rule} in ${policy}`);
       }
-      assert.doesNotMatch(policy, /unsafe|[ ;]\*[ ;]/, path);
+      // The one exception is WebAssembly, in which the library hashes: no text becomes a script by it.
+      assert.doesNotMatch(policy.replace("'wasm-unsafe-eval'", ""), /unsafe|[ ;]\*[ ;]/, path);
       assert.equal(headers.get("x-content-type-options"), "nosniff", path);
       assert.equal(headers.get("referrer-policy"), "no-referrer", path);
       assert.equal(headers.get("cross-origin-opener-policy"), "same-origin", path);

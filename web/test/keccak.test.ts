@@ -1,4 +1,4 @@
-// keccak256 beside the library's own, and that one hash leaves nothing in the next.
+// keccak256 in JavaScript and in WebAssembly: the same hashes, and one hash leaves nothing in the next.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -6,12 +6,37 @@ import { keccak_256 } from "@noble/hashes/sha3.js";
 import { keccak } from "../src/lib/chain/keccak.ts";
 import { toHex, utf8Bytes } from "../src/lib/wire/bytes.ts";
 
+const MODULE = "../src/lib/chain/fast-keccak.ts";
+
+/** The module anew, as a page of its own has it. */
+const freshly = (page: string): Promise<typeof import("../src/lib/chain/fast-keccak.ts")> =>
+  import(`${MODULE}?${page}`);
+
 const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 167 + length) & 0xff);
 
+function isEthereums(): void {
+  assert.equal(toHex(keccak(new Uint8Array())), "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470");
+  assert.equal(toHex(keccak(utf8Bytes("abc"))), "0x4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45");
+}
+
 describe("keccak256", () => {
-  test("is that of Ethereum", () => {
-    assert.equal(toHex(keccak(new Uint8Array())), "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470");
-    assert.equal(toHex(keccak(utf8Bytes("abc"))), "0x4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45");
+  test("goes on in JavaScript where WebAssembly is refused", async () => {
+    const { instantiate } = WebAssembly;
+    const refuse = () => Promise.reject(new WebAssembly.CompileError("refused by the page's policy"));
+    WebAssembly.instantiate = refuse as typeof instantiate;
+    try {
+      const { hashFaster } = await freshly("refused");
+      assert.equal(await hashFaster(), false);
+    } finally {
+      WebAssembly.instantiate = instantiate;
+    }
+    isEthereums();
+  });
+
+  test("is in WebAssembly where that may be", async () => {
+    const { hashFaster } = await freshly("allowed");
+    assert.equal(await hashFaster(), true);
+    isEthereums();
   });
 
   test("is the library's at every length around its blocks", () => {

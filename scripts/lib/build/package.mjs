@@ -43,6 +43,7 @@ const buildModules = async () => {
     format: "esm",
     target: "es2022",
     platform: "neutral",
+    mainFields: ["module"],
     external: ["react"],
     chunkNames: "chunks/[name]-[hash]",
     sourcemap: true,
@@ -74,11 +75,19 @@ const buildTypes = async () => {
   await rm(declarations, { recursive: true });
 };
 
-/** The licences of the project, and that of the hash function that is part of the modules. */
+/** Libraries of hash functions that are part of the modules, and the folders of their licences. */
+const CONTAINED = { "@noble/hashes": ["@noble", "hashes"], "hash-wasm": ["hash-wasm"] };
+
+/** The licences of the project, and those of what is part of the modules. */
 const copyLicences = async () => {
   for (const name of LICENCES) await copyFile(join(ROOT, name), join(PACKAGE, name));
-  const hashes = await readFile(join(ROOT, "node_modules", "@noble", "hashes", "LICENSE"), "utf8");
-  await writeFile(join(PACKAGE, "LICENSE-THIRD-PARTY"), `Parts of the modules are from @noble/hashes:\n\n${hashes}`);
+  const texts = await Promise.all(
+    Object.entries(CONTAINED).map(async ([name, folder]) => {
+      const licence = await readFile(join(ROOT, "node_modules", ...folder, "LICENSE"), "utf8");
+      return `Parts of the modules are from ${name}:\n\n${licence.trim()}\n`;
+    }),
+  );
+  await writeFile(join(PACKAGE, "LICENSE-THIRD-PARTY"), texts.join("\n"));
 };
 
 /** Builds what the package consists of beside its manifest and documents. */

@@ -5,6 +5,7 @@
 // of a wallet that only the chain can be asked about, where there is no node to ask it by.
 
 import type { Certificate } from "../chain/author-part.ts";
+import { hashFaster } from "../chain/fast-keccak.ts";
 import { keccak } from "../chain/keccak.ts";
 import { retryableError, StreamChainError } from "../errors.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
@@ -157,6 +158,7 @@ export class AuthorVerifier {
   ): Promise<AuthorCheck> {
     const { keys } = this.#options.platform;
     if (keys === null) return unknown("there is no WebCrypto here to check signatures by");
+    void hashFaster(); // there are more groups to come, most often
     const { key } = signature;
     let point: Bytes;
     try {

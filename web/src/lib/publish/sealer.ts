@@ -5,6 +5,7 @@
 // in the order of the groups. A group whose messages failed meanwhile, were given another number or go out under another key
 // or none is dropped, with those behind it, and nobody sees its signature.
 
+import { hashFaster } from "../chain/fast-keccak.ts";
 import { keccak } from "../chain/keccak.ts";
 import { StreamChainError } from "../errors.ts";
 import { MAX_COALESCED_BYTES, MAX_GROUP_MESSAGES, MAX_GROUPS_IN_SIGNING } from "../limits.ts";
@@ -88,6 +89,7 @@ export class Sealer {
   /** Signs with this from now on; null until it is known. */
   use(signing: Signing | null): void {
     this.#signing = signing;
+    if (signing !== null) void hashFaster(); // a group is hashed before it is signed
   }
 
   /**
