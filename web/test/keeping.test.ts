@@ -8,12 +8,18 @@ import type { OriginKeys } from "./support/signing.ts";
 import { settle } from "./support/surroundings.ts";
 import { World } from "./support/world.ts";
 
-/** The messages that the storage keeps. */
+/** The messages that the storage keeps by themselves. */
 const kept = (world: World): string[] =>
   [...world.storage.entries]
     .filter(([key]) => /:[0-9a-f]{32}:\d+$/.test(key))
     .map(([, value]) => atob(value))
     .sort();
+
+/** The messages that the storage keeps in records of groups, group by group. */
+const keptInRecords = (world: World): string[][] =>
+  [...world.storage.entries]
+    .filter(([key]) => /:[0-9a-f]{32}:g\d+$/.test(key))
+    .map(([, value]) => value.split(" ").slice(4).map(atob));
 
 /** What is written from now on, key by key. */
 function writes(world: World): string[] {
@@ -68,6 +74,106 @@ describe("what a turn publishes", () => {
     await settle();
     assert.deepEqual(atSend[0], ["a", "b"]);
     connection.close();
+  });
+
+  test("is one record, written once, where it is signed at once", async () => {
+    const world = signedWorld();
+    const connection = await open(world);
+    connection.publish("the first one, with which the storage gets the id");
+    await settle();
+    world.commit();
+    await settle();
+    const written = writes(world);
+    const { channel } = world.session;
+    const atSend: string[][][] = [];
+    const send = channel.send.bind(channel);
+    channel.send = (bytes) => {
+      atSend.push(keptInRecords(world));
+      send(bytes);
+    };
+    for (const one of ["a", "", "c"]) connection.publish(one);
+    await settle();
+    assert.deepEqual([written.length, atSend[0], kept(world)], [1, [["a", "", "c"]], []]);
+    world.commit();
+    await settle();
+    assert.deepEqual([keptInRecords(world), groupsOf(world)], [[], [1, 3]]);
+    connection.close();
+  });
+
+  test("is sent again as it was signed, from the records alone", async () => {
+    const world = signedWorld();
+    const page = world.page();
+    const before = await open(world, { platform: page });
+    before.publish("stored");
+    await settle();
+    world.commit();
+    await settle();
+    for (const one of ["a", "", "c"]) before.publish(one);
+    await settle();
+    before.publish("d");
+    await settle();
+    world.takeOver(); // nothing of both groups is stored
+    assert.deepEqual(keptInRecords(world), [["a", "", "c"], ["d"]]);
+    const sent = frames(world, "group");
+    await reopened(world, before, page);
+    assert.deepEqual(texts(world), ["stored", "a", "", "c", "d"]);
+    assert.deepEqual(frames(world, "group").slice(-2), sent.slice(-2));
+    assert.deepEqual([kept(world), keptInRecords(world)], [[], []]);
+    const later = await open(world, { platform: world.page({ tabStorage: page.tabStorage }) });
+    later.publish("e");
+    await settle();
+    world.commit();
+    await settle();
+    assert.deepEqual(
+      [texts(world).at(-1), world.stored.length],
+      ["e", 6],
+      "the numbers go on behind what was in records alone",
+    );
+    later.close();
+  });
+
+  test("is kept message by message where signing takes longer", async () => {
+    const world = signedWorld();
+    const page = world.page();
+    const before = await open(world, { platform: page });
+    const keys = world.keys as OriginKeys;
+    keys.waits = true;
+    before.publish("a");
+    before.publish("b");
+    await settle();
+    keys.waits = false;
+    keys.release();
+    await settle();
+    world.takeOver();
+    assert.deepEqual([kept(world), keptInRecords(world)], [["a", "b"], [[]]]);
+    const [sent] = frames(world, "group");
+    await reopened(world, before, page);
+    assert.deepEqual([texts(world), frames(world, "group").at(-1)], [["a", "b"], sent]);
+    assert.deepEqual([kept(world), keptInRecords(world)], [[], []]);
+  });
+
+  test("is followed by the next group also where it has no room", async () => {
+    const world = signedWorld();
+    const page = world.page();
+    const before = await open(world, { platform: page });
+    before.publish("stored");
+    await settle();
+    world.commit();
+    await settle();
+    const used = [...world.storage.entries].reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+    world.storage.limit = used + 500; // enough for the end of the chain
+    const large = before.publish("x".repeat(1_000));
+    await settle();
+    assert.deepEqual([large.kept, keptInRecords(world), kept(world)], [false, [], []]);
+    world.storage.limit = Number.POSITIVE_INFINITY;
+    await reopened(world, before, page);
+    const after = await open(world, { platform: world.page({ tabStorage: page.tabStorage }) });
+    after.publish("next");
+    await settle();
+    world.commit();
+    await settle();
+    assert.deepEqual([groupsOf(world), world.stored.length, texts(world).at(-1)], [[1, 1, 1], 3, "next"]);
+    after.close();
   });
 
   test("is in the storage while the browser signs it", async () => {

@@ -1,8 +1,11 @@
 // How the storage keeps what producers signed, and whose ids are.
+//
+// A group is one record: how many messages it has, the digest of the group before it, its signature, its own digest, and its
+// payloads. A record without payloads has each message in an entry of its own, written before the signature was there.
 
 import type { TextStorage } from "../platform.ts";
 import { NO_GROUP } from "../signed/group.ts";
-import { type Bytes, fromBase64, type Hex } from "../wire/bytes.ts";
+import { type Bytes, fromBase64, type Hex, toBase64 } from "../wire/bytes.ts";
 
 /** A group that was signed, without its messages. */
 export interface SealedHeader {
@@ -57,10 +60,19 @@ export function chainIn(storage: TextStorage | null, key: string): ChainEnd {
 }
 
 /** A group as it is kept. */
-interface KeptGroup extends SealedHeader {
+export interface KeptGroup extends SealedHeader {
   /** Missing in what an earlier version kept, which wrote the end of the chain with each group. */
   readonly digest: Bytes | undefined;
+  /** The payloads of its messages; undefined when these are kept by themselves. */
+  readonly payloads: readonly Bytes[] | undefined;
 }
+
+/** The record of a group; without payloads when its messages are kept by themselves. */
+export const groupRecord = (
+  { count, previous, signature }: SealedHeader,
+  digest: Bytes,
+  payloads: readonly Uint8Array[],
+): string => [String(count), ...[previous, signature, digest, ...payloads].map(toBase64)].join(" ");
 
 /** The groups that are kept, in order. */
 export function groupsIn(storage: TextStorage | null, key: string): KeptGroup[] {
@@ -72,13 +84,21 @@ export function groupsIn(storage: TextStorage | null, key: string): KeptGroup[] 
 }
 
 function readGroup(first: number, kept: string): KeptGroup | undefined {
-  const [size, before, signed, own] = kept.split(" ");
+  const [size, before, signed, own, ...texts] = kept.split(" ");
   const count = Number(size);
   const [previous, signature] = [keptBytes(before, DIGEST_BYTES), keptBytes(signed, SIGNATURE_BYTES)];
   const isWhole = Number.isSafeInteger(first) && Number.isSafeInteger(count) && count > 0;
-  return isWhole && previous !== undefined && signature !== undefined
-    ? { first, count, previous, signature, digest: keptBytes(own, DIGEST_BYTES) }
-    : undefined;
+  if (!isWhole || previous === undefined || signature === undefined) return undefined;
+  const payloads = texts.length === count ? readPayloads(texts) : undefined;
+  return { first, count, previous, signature, digest: keptBytes(own, DIGEST_BYTES), payloads };
+}
+
+function readPayloads(texts: readonly string[]): Bytes[] | undefined {
+  try {
+    return texts.map((text) => fromBase64(text));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The author that an id is kept with; undefined for one that an earlier version kept. */

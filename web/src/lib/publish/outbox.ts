@@ -107,17 +107,18 @@ export class Outbox {
 
   #sealed(group: SealedGroup, digest: Bytes): void {
     const producer = this.#producer as Producer;
-    this.keep();
     const isKept = group.publications.every(({ control }) => control.kept);
-    if (!isKept) this.#unkeep(group.publications); // a later page could not send a part of it
-    if (!producer.sealed(group, digest, isKept)) this.#unkeep(this.#waiting);
+    this.#unkeepFrom(producer.sealed(group, digest, isKept));
     for (const { control } of group.publications) control.group = group;
     this.#onSealed(group, producer.id);
   }
 
   /** Has the storage keep what was published; what it has no room for is not kept, nor is what comes behind. */
   keep(): void {
-    const from = this.#producer?.write();
+    this.#unkeepFrom(this.#producer?.write());
+  }
+
+  #unkeepFrom(from: number | undefined): void {
     if (from !== undefined) this.#unkeep(this.#waiting.filter(({ producerSeq }) => producerSeq >= from));
   }
 

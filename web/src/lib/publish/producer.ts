@@ -23,7 +23,9 @@ import {
   chainIn,
   chainKey,
   groupKey,
+  groupRecord,
   groupsIn,
+  type KeptGroup,
   keysOf,
   type SealedHeader,
   START,
@@ -66,8 +68,10 @@ export class Producer {
   /** Whether the storage says whose id it is. */
   #isMarked: boolean;
   #next: number;
-  /** Whether the storage has the next number. */
+  /** Whether the storage has the next number, or the end of the chain says it. */
   #isNextWritten = true;
+  /** Whether the storage has a number of the id, by which other pages find it. */
+  #isFindable: boolean;
   #keptSizes = new Map<number, number>();
   /** The messages that are to be kept and are not in the storage yet. */
   readonly #unwritten = new Map<number, Uint8Array>();
@@ -77,8 +81,10 @@ export class Producer {
   /** The storage has no room for what other pages must know of the id. */
   #isAbandoned = false;
   #chain: ChainEnd;
-  /** The first numbers of the groups that are kept. */
-  readonly #keptGroups = new Set<number>();
+  /** Where the groups end that are kept, by the number of their first message. */
+  readonly #groupEnds = new Map<number, number>();
+  /** Of each message that is kept in its group's record: the number of the group's first. */
+  readonly #inRecord = new Map<number, number>();
 
   constructor(parts: ProducerParts) {
     const { platform, place, key, id, free, keep } = parts;
@@ -91,7 +97,9 @@ export class Producer {
     this.#free = free;
     this.#author = authorIn(this.#storage, this.#key());
     this.#isMarked = this.#author !== undefined;
-    this.#next = Number(this.#storage?.getItem(this.#key()) ?? 0);
+    const next = this.#storage?.getItem(this.#key()) ?? null;
+    this.#isFindable = next !== null;
+    this.#next = Number(next ?? 0);
     if (!Number.isSafeInteger(this.#next) || this.#next < 0) this.#next = 0;
     this.#chain = chainIn(this.#storage, this.#key());
   }
@@ -107,18 +115,41 @@ export class Producer {
   }
 
   /**
-   * A group was signed, and is going to be sent. `isKept` is whether its messages are kept; returns false when nothing can
-   * be kept any longer, since a page that finds the id must know how its messages were signed.
+   * A group was signed, and may be sent after this. `isKept` is whether its messages are kept, or are to be. Returns as `write` from
+   * which number on nothing is kept: a later page could not send a part of the group, and must know how messages of the id were signed.
    */
-  sealed({ first, count, previous, signature }: SealedHeader, digest: Bytes, isKept: boolean): boolean {
-    this.#chain = { next: first + count, digest };
-    if (this.#storage === null || this.#isAbandoned) return true;
-    const text = [count, toBase64(previous), toBase64(signature), toBase64(digest)].join(" ");
-    // One write, since the group waits for it: the end of the chain is in the last group's record.
-    const isWritten = isKept ? this.#write(groupKey(this.#key(), first), text) : this.#writeChain();
-    if (isWritten && isKept) this.#keptGroups.add(first);
-    if (!isWritten) this.#abandon();
-    return isWritten;
+  sealed(group: SealedHeader, digest: Bytes, isKept: boolean): number | undefined {
+    const end = group.first + group.count;
+    const payloads = isKept && this.#isFindable ? this.#unwrittenOf(group) : undefined;
+    const unkeptFrom = payloads === undefined ? this.write() : undefined;
+    this.#chain = { next: end, digest };
+    if (this.#storage === null || this.#isAbandoned) return unkeptFrom;
+    const mayKeep = isKept && (unkeptFrom ?? end) >= end;
+    if (mayKeep && this.#writeGroup(group, groupRecord(group, digest, payloads ?? []), payloads !== undefined))
+      return unkeptFrom;
+    if (this.#writeChain()) return group.first;
+    this.#abandon();
+    return 0;
+  }
+
+  /** The payloads of a group of which nothing is written yet. */
+  #unwrittenOf({ first, count }: SealedHeader): readonly Uint8Array[] | undefined {
+    const payloads = Array.from({ length: count }, (_, i) => this.#unwritten.get(first + i) ?? []).flat();
+    return payloads.length === count ? payloads : undefined;
+  }
+
+  /** One write, since the group waits for it: the record says where the chain ends, and has what is not written yet. */
+  #writeGroup({ first, count }: SealedHeader, record: string, hasPayloads: boolean): boolean {
+    if (!this.#write(groupKey(this.#key(), first), record)) return false;
+    const end = first + count;
+    this.#groupEnds.set(first, end);
+    if (!hasPayloads) return true;
+    for (let producerSeq = first; producerSeq < end; producerSeq++) {
+      this.#unwritten.delete(producerSeq);
+      this.#inRecord.set(producerSeq, first);
+    }
+    this.#isNextWritten ||= this.#next === end;
+    return true;
   }
 
   #writeChain(): boolean {
@@ -127,9 +158,12 @@ export class Producer {
   }
 
   /** The groups that an earlier page signed and that are kept, in order. */
-  keptGroups(): SealedHeader[] {
+  keptGroups(): readonly KeptGroup[] {
     const groups = groupsIn(this.#storage, this.#key());
-    for (const { first } of groups) this.#keptGroups.add(first);
+    for (const { first, count, payloads = [] } of groups) {
+      this.#groupEnds.set(first, first + count);
+      for (const i of payloads.keys()) this.#inRecord.set(first + i, first);
+    }
     return groups;
   }
 
@@ -179,7 +213,10 @@ export class Producer {
   /** Messages that an earlier page left, in order. A broken entry is deleted. */
   kept(): KeptMessage[] {
     const prefix = `${this.#key()}:`;
-    const messages: KeptMessage[] = [];
+    const messages: KeptMessage[] = this.keptGroups().flatMap(({ first, payloads = [] }) =>
+      payloads.map((payload, i) => ({ producerSeq: first + i, payload })),
+    );
+    for (const { producerSeq, payload } of messages) this.#count(producerSeq, payload.length);
     for (const key of keysOf(this.#storage)) {
       const producerSeq = Number(key.startsWith(prefix) ? key.slice(prefix.length) : Number.NaN);
       if (!Number.isSafeInteger(producerSeq)) continue;
@@ -227,7 +264,8 @@ export class Producer {
     if (this.#storage === null || this.#isAbandoned) return undefined;
     const messages = [...this.#unwritten];
     this.#unwritten.clear();
-    if (!this.#write(this.#key(), String(this.#next))) {
+    this.#isFindable = this.#write(this.#key(), String(this.#next));
+    if (!this.#isFindable) {
       this.#abandon();
       return 0;
     }
@@ -254,11 +292,19 @@ export class Producer {
     if (size === undefined) return;
     this.#keptSizes.delete(producerSeq);
     this.#keptBytes -= size;
-    if (!this.#unwritten.delete(producerSeq)) this.#remove(this.#key(producerSeq));
-    if (!this.#keptGroups.delete(producerSeq)) return;
-    // The record may be the one that says where the chain ends.
-    const isChainKept = this.#isAbandoned || this.#writeChain();
-    this.#remove(groupKey(this.#key(), producerSeq));
+    const first = this.#inRecord.get(producerSeq);
+    this.#inRecord.delete(producerSeq);
+    if (!this.#unwritten.delete(producerSeq) && first === undefined) this.#remove(this.#key(producerSeq));
+    this.#dropGroup(first ?? producerSeq);
+  }
+
+  /** Deletes the record of the group that begins with this number, if there is one: a group is sent whole, or not at all. */
+  #dropGroup(first: number): void {
+    const end = this.#groupEnds.get(first);
+    if (!this.#groupEnds.delete(first)) return;
+    const isLast = end === this.#chain.next; // then the record is the one that says where the chain ends
+    const isChainKept = this.#isAbandoned || !isLast || this.#writeChain();
+    this.#remove(groupKey(this.#key(), first));
     if (!isChainKept) this.#abandon();
   }
 
@@ -275,7 +321,8 @@ export class Producer {
     this.#next = 0;
     this.#isNextWritten = true;
     this.#chain = START;
-    this.#keptGroups.clear();
+    this.#groupEnds.clear();
+    this.#isFindable = false;
     this.#isMarked = false;
     this.#free();
     this.#free = () => {};
@@ -336,7 +383,7 @@ function candidates(platform: Platform, scope: string, author: Hex | undefined, 
   const withMessages = new Set<string>();
   const all = new Set<string>();
   for (const key of keysOf(platform.storage)) {
-    const match = key.startsWith(`${scope}:`) ? /^([0-9a-f]{32})(:\d+)?$/.exec(key.slice(scope.length + 1)) : null;
+    const match = key.startsWith(`${scope}:`) ? /^([0-9a-f]{32})(:g?\d+)?$/.exec(key.slice(scope.length + 1)) : null;
     if (match === null) continue;
     all.add(match[1] as string);
     if (match[2] !== undefined) withMessages.add(match[1] as string);

@@ -92,6 +92,8 @@ export function utf8Bytes(text: string): Bytes {
 
 /** Base64 of bytes, for text-only storage. */
 export function toBase64(bytes: Uint8Array): string {
+  const native = (bytes as { toBase64?: () => string }).toBase64;
+  if (native !== undefined) return native.call(bytes);
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary);
