@@ -42,6 +42,13 @@ const childPid = (part: Part): Promise<number> =>
     timeoutMs: 10_000,
   });
 
+test("a free port is none that a connection may take meanwhile", async () => {
+  for (const transport of ["tcp", "udp"] as const) {
+    const port = await freePort(transport);
+    assert.ok(port >= 1_024 && port < 32_768, `${transport} port ${port}`);
+  }
+});
+
 test("stopping a part ends what it had spawned as well", async () => {
   const part = nodePart(PARENT_AND_CHILD);
   part.start();

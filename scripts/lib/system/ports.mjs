@@ -37,27 +37,36 @@ const bindUdp = (port) =>
 
 const bind = { tcp: bindTcp, udp: bindUdp };
 
-/** A port that was free a moment ago. @param {"tcp" | "udp"} transport */
-export const freePort = (transport) => bind[transport](0);
-
-/** Ports below those that systems give out by themselves (from 32,768 on Linux, 49,152 elsewhere). */
+/**
+ * Ports below those that systems give out by themselves (from 32,768 on Linux, 49,152 elsewhere): no connection that a process
+ * opens takes one of them before the part that it is meant for listens.
+ */
 const FIXED_PORTS = { first: 15_000, count: 15_000 };
 
 const MAX_TRIES = 100;
 
 /**
- * The first of `count` ports one after the other that were free a moment ago, for UDP and TCP: a relay has one for each thread.
- * @param {number} count @returns {Promise<number>}
+ * The first of `count` ports one after the other that were free a moment ago.
+ * @param {number} count @param {readonly Transport[]} transports @returns {Promise<number>}
  */
-export const freePorts = async (count) => {
+const freeRange = async (count, transports) => {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const first = FIXED_PORTS.first + Math.floor(Math.random() * FIXED_PORTS.count);
-    const all = Array.from({ length: count }, (_, i) => [bindUdp(first + i), bindTcp(first + i)]).flat();
-    const results = await Promise.allSettled(all);
+    const all = Array.from({ length: count }, (_, i) => transports.map((transport) => bind[transport](first + i)));
+    const results = await Promise.allSettled(all.flat());
     if (results.every(({ status }) => status === "fulfilled")) return first;
   }
-  throw new Failure(`There are no ${count} free ports one after the other.`);
+  throw new Failure(`No free ports were found, ${count} one after the other, in ${MAX_TRIES} tries.`);
 };
+
+/** A port that was free a moment ago. @param {Transport} transport */
+export const freePort = (transport) => freeRange(1, [transport]);
+
+/**
+ * The first of `count` ports one after the other that were free a moment ago, for UDP and TCP: a relay has one for each thread.
+ * @param {number} count
+ */
+export const freePorts = (count) => freeRange(count, ["udp", "tcp"]);
 
 const LISTENING = "0A";
 
