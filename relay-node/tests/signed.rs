@@ -119,7 +119,7 @@ fn a_bad_signature_leaves_no_trace_and_holds_back_what_follows() {
     net.send_group(who, &next);
     net.until("stored", |net| net.edge.records.len() == 3);
     assert_eq!(net.verified_groups(), 2);
-    assert_eq!(net.shard.counters().signatures_refused, 3);
+    assert_eq!(net.refused_signatures(), 3);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_producers_groups_follow_each_other() {
     net.until("stored", |net| net.edge.records.len() == 5);
     assert_eq!(net.verified_groups(), 2);
     assert_eq!(
-        net.shard.counters().signatures_refused,
+        net.refused_signatures(),
         0,
         "none of it was verified"
     );

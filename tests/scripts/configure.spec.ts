@@ -82,6 +82,14 @@ suite("values", () => {
     }
   });
 
+  test("an operator's contract wallet takes two RPC nodes", () => {
+    const named = { ...GOOD, "contract-operators": CHECKSUMMED };
+    assert.deepEqual(problemsOf(named), []);
+    const [problem, ...others] = problemsOf({ ...named, rpc: "https://rpc.example" });
+    assert.match(problem ?? "", /^--contract-operators: a single RPC node/);
+    assert.deepEqual(others, []);
+  });
+
   test("unfit ones are refused, each by its name", () => {
     const unfit: [string, string][] = [
       ["name", "Stream Chain"],
@@ -104,6 +112,7 @@ suite("values", () => {
       ["siwe-domains", "Streamchain.example"],
       ["operators", ""],
       ["operators", `${CHECKSUMMED},0x12`],
+      ["contract-operators", "0x12"],
       ["gas-owners", CHECKSUMMED.replace("dA6B", "Da6B")],
       ["daily-gas", "0"],
       ["daily-gas", ""],

@@ -47,7 +47,7 @@ fn signatures_that_do_not_hold_are_soon_not_verified() {
         net.send_group(who, &forged);
         net.pass(Duration::from_millis(10));
     }
-    let checked = net.shard.counters().signatures_refused;
+    let checked = net.refused_signatures();
     assert!(
         (4..=7).contains(&checked),
         "two frames and a hundred a second, fifty each: {checked}"

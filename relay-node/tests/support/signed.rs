@@ -150,6 +150,14 @@ impl Net {
         self.received[who].iter().filter(|said| *said == what).count()
     }
 
+    /// Signatures that did not hold, at all shards.
+    pub fn refused_signatures(&self) -> u64 {
+        std::iter::once(&self.shard)
+            .chain(&self.others)
+            .map(|shard| shard.counters().signatures_refused)
+            .sum()
+    }
+
     /// Every stored group is whole, holds and follows; how many there are.
     pub fn verified_groups(&self) -> u64 {
         verify_records(whole_id(STREAM), &self.edge.records)

@@ -186,6 +186,16 @@ export const SETTINGS = [
       parts(value).length === 0 ? "at least one operator is needed" : accountsProblem(value, answers),
   },
   {
+    name: "contract-operators",
+    variable: "CONTRACT_OPERATORS",
+    question: "Further operators that are contract wallets, which sign in by the word of all your RPC nodes (none)",
+    fallback: "",
+    problem: (value, answers) =>
+      parts(value).length > 0 && rpcUrls(answers).length < 2
+        ? "a single RPC node could then sign in as an operator: name two or more, of different providers"
+        : accountsProblem(value, answers),
+  },
+  {
     name: "daily-gas",
     variable: "DAILY_GAS_BUDGET",
     question: "Gas that anchoring may use in a day",
