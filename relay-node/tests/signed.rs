@@ -236,11 +236,7 @@ fn a_producers_groups_follow_each_other() {
     wait(&mut net, unsigned, "accepted 1 as 4");
     net.until("stored", |net| net.edge.records.len() == 5);
     assert_eq!(net.verified_groups(), 2);
-    assert_eq!(
-        net.refused_signatures(),
-        0,
-        "none of it was verified"
-    );
+    assert_eq!(net.refused_signatures(), 0, "none of it was verified");
 }
 
 #[test]

@@ -117,8 +117,8 @@ impl Net {
     }
 
     /// A net whose relay has these rate limits.
-    /// With `RELAY_TESTS_AT_A_FOLLOWER` it is one of three shards, and clients connect to one that follows: all that tests say of a
-    /// relay is so there too.
+    /// With `RELAY_TESTS_AT_A_FOLLOWER` it is one of three shards, and clients connect to one that follows: what tests of messages,
+    /// signatures, presence and stalls say of a relay is so there too (`npm test -- followers`). Others look into the first shard.
     pub fn with_rates(rates: Rates) -> Self {
         if std::env::var_os("RELAY_TESTS_AT_A_FOLLOWER").is_none() {
             return Self::with_shards(1, rates);

@@ -119,6 +119,17 @@ const cargoTests = (only) => {
   return counted(READERS.cargo, "cargo", ["test", "--workspace", "--no-fail-fast", ...names], { cwd: ROOT });
 };
 
+/** Tests of the relay that hold as well where clients are at a shard that follows the stream's. */
+const AT_A_FOLLOWER = ["messages", "presence", "signed", "stalls"];
+
+const followerTests = () =>
+  counted(
+    READERS.cargo,
+    "cargo",
+    ["test", "--workspace", "--no-fail-fast", ...AT_A_FOLLOWER.flatMap((name) => ["--test", name])],
+    { cwd: ROOT, env: { ...process.env, RELAY_TESTS_AT_A_FOLLOWER: "1" } },
+  );
+
 /**
  * @typedef {object} TestGroup
  * @property {string} name
@@ -142,6 +153,7 @@ export const GROUPS = [
     waits: true,
     run: cargoTests,
   },
+  { name: "followers", title: "The relay's tests at a shard that follows (cargo test)", run: followerTests },
   { name: "scripts", title: "Scripts (node --test)", run: () => nodeTests("tests/scripts/*.spec.ts") },
   { name: "web", title: "Web library and app (node --test)", run: () => nodeTests("web/test/*.test.ts") },
   { name: "build", title: "Build (npm run build)", run: () => build(buildAll) },
