@@ -32,6 +32,18 @@ function writes(world: World): string[] {
   return written;
 }
 
+/** A page whose first message is stored, so that the storage has its producer's id. */
+async function afterStored() {
+  const world = signedWorld();
+  const page = world.page();
+  const before = await open(world, { platform: page });
+  before.publish("stored");
+  await settle();
+  world.commit();
+  await settle();
+  return { world, page, before };
+}
+
 /** The page is gone at once, with its messages unsent; the next one sends what was left. */
 async function reopened(world: World, before: StreamConnection, page: ReturnType<World["page"]>): Promise<void> {
   for (const session of world.sessions) world.sessions.delete(session);
@@ -77,12 +89,7 @@ describe("what a turn publishes", () => {
   });
 
   test("is one record, written once, where it is signed at once", async () => {
-    const world = signedWorld();
-    const connection = await open(world);
-    connection.publish("the first one, with which the storage gets the id");
-    await settle();
-    world.commit();
-    await settle();
+    const { world, before: connection } = await afterStored();
     const written = writes(world);
     const { channel } = world.session;
     const atSend: string[][][] = [];
@@ -101,13 +108,7 @@ describe("what a turn publishes", () => {
   });
 
   test("is sent again as it was signed, from the records alone", async () => {
-    const world = signedWorld();
-    const page = world.page();
-    const before = await open(world, { platform: page });
-    before.publish("stored");
-    await settle();
-    world.commit();
-    await settle();
+    const { world, page, before } = await afterStored();
     for (const one of ["a", "", "c"]) before.publish(one);
     await settle();
     before.publish("d");
@@ -153,13 +154,7 @@ describe("what a turn publishes", () => {
   });
 
   test("is followed by the next group also where it has no room", async () => {
-    const world = signedWorld();
-    const page = world.page();
-    const before = await open(world, { platform: page });
-    before.publish("stored");
-    await settle();
-    world.commit();
-    await settle();
+    const { world, page, before } = await afterStored();
     const used = [...world.storage.entries].reduce((sum, [key, value]) => sum + key.length + value.length, 0);
     world.storage.limit = used + 500; // enough for the end of the chain
     const large = before.publish("x".repeat(1_000));
