@@ -113,7 +113,10 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
       const checked = await connection.verifyAuthor(message);
       // An edge that does not answer, and is asked where history is needed, leaves it unknown.
       if (checked.state === "signed") subscriber.checked++;
-      else if (checked.state !== "unknown") subscriber.faults.push(`message ${message.seq} is ${checked.state}`);
+      else if (checked.state !== "unknown") {
+        const why = "reason" in checked ? `: ${checked.reason}` : "";
+        subscriber.faults.push(`message ${message.seq} is ${checked.state}${why}`);
+      }
     };
     subscription.on("message", (message) => {
       const { seq, payload } = message;

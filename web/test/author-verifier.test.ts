@@ -51,7 +51,10 @@ function messagesOf(records: Hex): StreamMessage[] {
 }
 
 interface Made {
+  /** What the page holds. */
   readonly messages: readonly StreamMessage[];
+  /** What history has. */
+  readonly history?: readonly StreamMessage[];
   readonly certificate?: (author: Hex, key: Hex) => unknown;
   readonly start?: number;
   readonly now?: () => number;
@@ -60,10 +63,18 @@ interface Made {
 }
 
 /** A verifier of a page that holds these messages, from `start` on. */
-const verifierOf = ({ messages, certificate = () => undefined, start = 0, now = () => 0, asked = [] }: Made) =>
+const verifierOf = ({
+  messages,
+  history = [],
+  certificate = () => undefined,
+  start = 0,
+  now = () => 0,
+  asked = [],
+}: Made) =>
   new AuthorVerifier({
     platform: { keys: webKeys(), now, clock: () => 0 } as unknown as Platform,
     edge: {
+      messages: async (_: string, from: number, count: number) => history.slice(from, from + count),
       authorKey: async (author: Hex, key: Bytes, { name }: { name: string | undefined }) => {
         asked.push(name);
         return certificate(author, toHex(key));
@@ -104,6 +115,32 @@ describe("a stream by the operator's keys", () => {
     const { messages } = caseOf("a group left out of the middle");
     const checks = await checkAll(verifierOf({ messages, start: 3 }), messages.slice(3));
     assert.deepEqual(states(checks), ["signed"], "it began behind the first group");
+  });
+});
+
+describe("a page that holds messages of an epoch that is over", () => {
+  const { messages: stored } = caseOf("a group left out of the middle");
+  const [first] = stored as [StreamMessage];
+  /** Another relay had given the seqs to other messages before it was lost. */
+  const tentative = stored.map((message) => ({ ...message, time: message.time - 1, payload: new Uint8Array([7]) }));
+
+  test("does not judge by them what history brought", async () => {
+    const whole = stored.filter(({ signature }) => signature?.seq === 0);
+    const verifier = verifierOf({ messages: tentative, history: stored });
+    assert.deepEqual(new Set(states(await checkAll(verifier, whole))), new Set(["signed"]));
+    const behind = stored.slice(whole.length);
+    assert.deepEqual(
+      new Set(states(await checkAll(verifier, behind))),
+      new Set(["signed"]),
+      "what is left out is not known",
+    );
+    assert.deepEqual(new Set(states(await checkAll(verifierOf({ messages: stored }), behind))), new Set(["invalid"]));
+  });
+
+  test("takes nothing for history's that history does not have", async () => {
+    const forged = { ...first, payload: new Uint8Array([1]) };
+    const verifier = verifierOf({ messages: tentative, history: stored });
+    assert.deepEqual(states(await checkAll(verifier, [forged])), ["invalid"]);
   });
 });
 

@@ -26,7 +26,7 @@ import { wrongPlace } from "../signed/group-place.ts";
 import { authorOf, decompress } from "../signed/point.ts";
 import { type Bytes, fromHex, type Hex, sameBytes, toHex } from "../wire/bytes.ts";
 import type { DirectGroup } from "../wire/frames.ts";
-import type { MessageSignature, StreamMessage } from "../wire/records.ts";
+import { isSameMessage, type MessageSignature, type StreamMessage } from "../wire/records.ts";
 import type { Place } from "./stream-id.ts";
 
 /** Who wrote a message, as far as it was checked. */
@@ -49,7 +49,7 @@ interface AuthorVerifierOptions {
   readonly streamId: () => Promise<Bytes>;
   /** The id and the name, which a wallet's sign-in may be for. */
   readonly place: () => Promise<Place>;
-  /** The message that the page holds at a seq, if it does. */
+  /** The message that the page holds at a seq, if it does. It may be tentative, and of an epoch that is over. */
   readonly held: (seq: number) => StreamMessage | undefined;
   /** Every message below is stored. */
   readonly committed: () => number;
@@ -146,7 +146,7 @@ export class AuthorVerifier {
     if (stored === undefined) return unknown("the message is not stored yet");
     const { signature } = stored;
     if (signature === undefined) return { state: "unsigned" };
-    const place = (): string | undefined => wrongPlace(signature, given.author, this.#options.held);
+    const place = (): string | undefined => wrongPlace(signature, given.author, this.#beside(given));
     return this.#whole(given, signature, () => this.#members(signature, given), { node, place });
   }
 
@@ -252,9 +252,34 @@ export class AuthorVerifier {
     return (await this.#pages.get(String(first), read))[seq - first];
   }
 
+  /** Whether the page holds this very message, and not another one at its seq, or none. */
+  #isHeld(message: StreamMessage): boolean {
+    const own = this.#options.held(message.seq);
+    return own !== undefined && isSameMessage(own, message);
+  }
+
+  /** What the page holds beside a message. Beside one that it does not hold, what is tentative may be of an epoch that is over. */
+  #beside(message: StreamMessage): (seq: number) => StreamMessage | undefined {
+    const { held, committed } = this.#options;
+    const isHeld = this.#isHeld(message);
+    return (seq) => (isHeld || seq < committed() ? held(seq) : undefined);
+  }
+
+  /** The group of a message that history brought before the page heard that it is stored; undefined where it is none. */
+  async #inHistory({ seq, count }: MessageSignature, message: StreamMessage): Promise<StreamMessage[] | undefined> {
+    const { edge, stream, committed } = this.#options;
+    if (message.seq < committed() || this.#isHeld(message)) return undefined;
+    const page = await edge.messages(stream, seq, count, undefined, true);
+    const own = page[message.seq - seq];
+    return page.length >= count && own !== undefined && isSameMessage(own, message) ? page : undefined;
+  }
+
   /** All messages of the group; undefined while some have not arrived. */
-  async #members({ seq, count }: MessageSignature, message: StreamMessage): Promise<StreamMessage[] | undefined> {
+  async #members(signature: MessageSignature, message: StreamMessage): Promise<StreamMessage[] | undefined> {
     const { platform, edge, stream, held, committed } = this.#options;
+    const { seq, count } = signature;
+    const stored = await this.#inHistory(signature, message);
+    if (stored !== undefined) return stored;
     const deadline = platform.clock() + GROUP_WAIT_MS;
     for (;;) {
       const members = Array.from({ length: count }, (_, i) => (seq + i === message.seq ? message : held(seq + i)));

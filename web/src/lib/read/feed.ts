@@ -6,9 +6,9 @@
 // reader costs no memory here.
 
 import { MAX_FEED_BYTES, MAX_FEED_MESSAGES, MAX_GROUP_MESSAGES } from "../limits.ts";
-import { type Bytes, sameBytes, toHex } from "../wire/bytes.ts";
+import { type Bytes, toHex } from "../wire/bytes.ts";
 import type { MessageFrame, SignatureFrame } from "../wire/frames.ts";
-import { type MessageSignature, type StreamMessage, signedBy } from "../wire/records.ts";
+import { isSameMessage, type MessageSignature, type StreamMessage, signedBy } from "../wire/records.ts";
 
 /** What the feed has at a reader's cursor. */
 type FeedRead =
@@ -139,7 +139,7 @@ export class Feed {
     const { seq } = message;
     if (seq < this.#committed && this.#next !== null && seq < this.#next) return null; // stored already
     const tentative = this.at(seq);
-    const isOther = tentative !== undefined && !isSame(tentative, message);
+    const isOther = tentative !== undefined && !isSameMessage(tentative, message);
     const retracted = isOther && this.#truncate(seq) ? seq : null;
     if (this.#next === null || seq > this.#next) this.#restartAt(seq);
     if (seq === this.#next) this.#push(message);
@@ -227,6 +227,3 @@ export class Feed {
 /** The seq behind a signed message's group, as far as it is known: the group goes on no further. */
 const endOfGroup = ({ seq, signature }: StreamMessage): number =>
   signature === undefined ? seq + MAX_GROUP_MESSAGES : signature.seq + signature.count;
-
-const isSame = (a: StreamMessage, b: StreamMessage): boolean =>
-  a.time === b.time && a.author === b.author && sameBytes(a.payload, b.payload);

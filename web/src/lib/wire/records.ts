@@ -2,7 +2,7 @@
 
 import { malformed } from "../errors.ts";
 import type { AnchorState } from "../marks.ts";
-import type { Bytes, Hex } from "./bytes.ts";
+import { type Bytes, type Hex, sameBytes } from "./bytes.ts";
 import type { JsonObject } from "./json.ts";
 
 /** What is known of a payload that is not there. */
@@ -49,6 +49,10 @@ export interface StreamMessage {
   /** The signature, where the connection asks for them. It is not checked: `verifyAuthor` does that. */
   readonly signature?: MessageSignature;
 }
+
+/** Whether two messages of one seq are the same one: relays of two epochs may give a seq to different messages. */
+export const isSameMessage = (a: StreamMessage, b: StreamMessage): boolean =>
+  a.time === b.time && a.author === b.author && sameBytes(a.payload, b.payload);
 
 /** Who is on a stream. */
 export interface Presence {
