@@ -64,6 +64,8 @@ export class HttpSender {
   #batchEnd = 0;
   #wake: (() => void) | null = null;
   #isResting = false;
+  /** What the request under way has. */
+  #posting: readonly Publication[] = [];
 
   constructor(options: HttpSenderOptions) {
     this.#options = options;
@@ -79,8 +81,13 @@ export class HttpSender {
     void this.#send(this.#run.signal);
   }
 
-  /** Cancels the request under way: whether the edge has its message shows when it is sent again. */
+  /**
+   * Cancels the request under way: whether the edge has its message shows when it is sent again. Known at once, since the welcome for
+   * which it is cancelled may name the message as stored: then it is where the edge put it, not where a relay had it before.
+   */
   stop(): void {
+    for (const publication of this.#posting) this.#options.outbox.handedOver(publication);
+    this.#posting = [];
     this.#run?.abort();
     this.#run = null;
     this.plan();
@@ -144,19 +151,23 @@ export class HttpSender {
       if (run.aborted || next === null) return;
       sent = next.group?.publications ?? [next.publication];
       for (const publication of sent) outbox.markSent(publication);
+      this.#posting = sent;
       const answer = await this.#request(next, token, run);
       if (run.aborted) return;
+      this.#posting = [];
       this.#backoff.reset();
       credentials.named(token, answer.author);
       await this.#answered(next, sent, answer);
     } catch (cause) {
+      if (run.aborted) return;
+      this.#posting = [];
       const error = asStreamChainError(cause);
       for (const publication of sent) {
         // Without an answer, the edge may have it.
         if (error.problem === undefined) outbox.handedOver(publication);
         else outbox.refusedOnce(publication);
       }
-      if (!run.aborted) await this.#refused(error, token);
+      await this.#refused(error, token);
     }
   }
 
