@@ -36,8 +36,8 @@ function deferred<Value>(): Deferred<Value> {
  * by a later page; it is not stored, unless the code is `outcome-unknown`. When the connection is closed by its caller, a
  * message that the browser's storage keeps (`kept`) is left to a later page, and its promises stay open; so is, whatever ends
  * the connection, one that an earlier page left. `live` is tentative: when a relay stops before the message
- * is stored, another relay may give it another seq; from `stored` on the seq stays. The seq is null only when an earlier
- * session stored the message and the relay no longer has its seq.
+ * is stored, another relay may give it another seq; from `stored` on the seq stays. The seq is null only where it is not known:
+ * an earlier session stored the message, or the edge took it by HTTP, and who said that it is stored did not say where.
  */
 export class Publication {
   readonly payload: Bytes;
