@@ -75,15 +75,15 @@ const buildTypes = async () => {
   await rm(declarations, { recursive: true });
 };
 
-/** Libraries of hash functions that are part of the modules, and the folders of their licences. */
-const CONTAINED = { "@noble/hashes": ["@noble", "hashes"], "hash-wasm": ["hash-wasm"] };
+/** Libraries of hash functions that are part of the modules. */
+const CONTAINED = ["@noble/hashes", "hash-wasm"];
 
 /** The licences of the project, and those of what is part of the modules. */
 const copyLicences = async () => {
   for (const name of LICENCES) await copyFile(join(ROOT, name), join(PACKAGE, name));
   const texts = await Promise.all(
-    Object.entries(CONTAINED).map(async ([name, folder]) => {
-      const licence = await readFile(join(ROOT, "node_modules", ...folder, "LICENSE"), "utf8");
+    CONTAINED.map(async (name) => {
+      const licence = await readFile(join(ROOT, "node_modules", name, "LICENSE"), "utf8");
       return `Parts of the modules are from ${name}:\n\n${licence.trim()}\n`;
     }),
   );

@@ -113,21 +113,20 @@ const cliTests = async (only) => {
   return built.failed > 0 ? built : nodeTests("tests/cli/*.spec.ts", { only });
 };
 
+/** @param {string[]} which @param {NodeJS.ProcessEnv} [env] */
+const cargo = (which, env = {}) =>
+  counted(READERS.cargo, "cargo", ["test", "--workspace", "--no-fail-fast", ...which], { cwd: ROOT, env });
+
 /** Runs the Rust tests: with `only` those of these names. @param {Only} [only] */
-const cargoTests = (only) => {
-  const names = only ? ["--", "--exact", ...only.map(({ test }) => test)] : [];
-  return counted(READERS.cargo, "cargo", ["test", "--workspace", "--no-fail-fast", ...names], { cwd: ROOT });
-};
+const cargoTests = (only) => cargo(only ? ["--", "--exact", ...only.map(({ test }) => test)] : []);
 
 /** Tests of the relay that hold as well where clients are at a shard that follows the stream's. */
 const AT_A_FOLLOWER = ["messages", "presence", "signed", "stalls"];
 
 const followerTests = () =>
-  counted(
-    READERS.cargo,
-    "cargo",
-    ["test", "--workspace", "--no-fail-fast", ...AT_A_FOLLOWER.flatMap((name) => ["--test", name])],
-    { cwd: ROOT, env: { ...process.env, RELAY_TESTS_AT_A_FOLLOWER: "1" } },
+  cargo(
+    AT_A_FOLLOWER.flatMap((name) => ["--test", name]),
+    { RELAY_TESTS_AT_A_FOLLOWER: "1" },
   );
 
 /**

@@ -6,7 +6,7 @@
 // or when its promises reject; then its kept copy is gone too. The relay and the edge drop what they already have, by
 // `producer_seq`, so sending again is safe.
 //
-// What is to be kept is written before it is sent, and while the browser signs it.
+// What is to be kept is written before it is sent; where a signature takes longer than the turn, while the browser signs it.
 //
 // Where the producer signs, messages are sent in groups as they were signed: the signed ones come first among `#waiting`,
 // whole groups, and a group that is sent again is the same bytes.

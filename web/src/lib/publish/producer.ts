@@ -125,8 +125,7 @@ export class Producer {
     this.#chain = { next: end, digest };
     if (this.#storage === null || this.#isAbandoned) return unkeptFrom;
     const mayKeep = isKept && (unkeptFrom ?? end) >= end;
-    if (mayKeep && this.#writeGroup(group, groupRecord(group, digest, payloads ?? []), payloads !== undefined))
-      return unkeptFrom;
+    if (mayKeep && this.#writeGroup(group, digest, payloads)) return unkeptFrom;
     if (this.#writeChain()) return group.first;
     this.#abandon();
     return 0;
@@ -139,11 +138,12 @@ export class Producer {
   }
 
   /** One write, since the group waits for it: the record says where the chain ends, and has what is not written yet. */
-  #writeGroup({ first, count }: SealedHeader, record: string, hasPayloads: boolean): boolean {
-    if (!this.#write(groupKey(this.#key(), first), record)) return false;
+  #writeGroup(group: SealedHeader, digest: Bytes, payloads: readonly Uint8Array[] | undefined): boolean {
+    const { first, count } = group;
+    if (!this.#write(groupKey(this.#key(), first), groupRecord(group, digest, payloads ?? []))) return false;
     const end = first + count;
     this.#groupEnds.set(first, end);
-    if (!hasPayloads) return true;
+    if (payloads === undefined) return true;
     for (let producerSeq = first; producerSeq < end; producerSeq++) {
       this.#unwritten.delete(producerSeq);
       this.#inRecord.set(producerSeq, first);
@@ -210,10 +210,10 @@ export class Producer {
     return producerSeq === undefined ? this.#base : `${this.#base}:${producerSeq}`;
   }
 
-  /** Messages that an earlier page left, in order. A broken entry is deleted. */
-  kept(): KeptMessage[] {
+  /** Messages that an earlier page left, those of the kept groups among them, in order. A broken entry is deleted. */
+  kept(groups: readonly KeptGroup[]): KeptMessage[] {
     const prefix = `${this.#key()}:`;
-    const messages: KeptMessage[] = this.keptGroups().flatMap(({ first, payloads = [] }) =>
+    const messages: KeptMessage[] = groups.flatMap(({ first, payloads = [] }) =>
       payloads.map((payload, i) => ({ producerSeq: first + i, payload })),
     );
     for (const { producerSeq, payload } of messages) this.#count(producerSeq, payload.length);

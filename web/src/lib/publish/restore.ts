@@ -1,11 +1,12 @@
 // The messages that an earlier page left, as its producer keeps them.
 
+import type { KeptGroup } from "./kept-groups.ts";
 import type { Producer } from "./producer.ts";
 import { Publication } from "./publication.ts";
 
 /** The kept messages, in order. */
-function keptMessages(producer: Producer): Publication[] {
-  return producer.kept().map(({ producerSeq, payload }) => {
+function keptMessages(producer: Producer, groups: readonly KeptGroup[]): Publication[] {
+  return producer.kept(groups).map(({ producerSeq, payload }) => {
     const publication = new Publication(payload);
     publication.control.producerSeq = producerSeq;
     publication.control.kept = true;
@@ -20,9 +21,10 @@ function keptMessages(producer: Producer): Publication[] {
  * signed; what it had not signed yet was sent nowhere.
  */
 export function restoreMessages(producer: Producer): Publication[] {
-  const messages = keptMessages(producer);
+  const groups = producer.keptGroups();
+  const messages = keptMessages(producer, groups);
   if (producer.key === undefined) return messages;
-  for (const { first, count, previous, signature } of producer.keptGroups()) {
+  for (const { first, count, previous, signature } of groups) {
     const members = messages.filter(({ producerSeq }) => producerSeq >= first && producerSeq < first + count);
     if (members.length !== count) continue;
     for (const { control } of members) {
